@@ -1,0 +1,20 @@
+//! The one store on disk: blobs, layers, records, images, leases. Returns what to mount, and mounts nothing; knows
+//! no Dockerfile, no graph and no process.
+//!
+//! ```text
+//! <root>/
+//!   version                   `kiln store 1`
+//!   kiln.db                   SQLite (WAL): records, layers, images, blobs
+//!   blobs/sha256/<hex>        as in an OCI layout: configs, manifests, compressed layers
+//!   layers/<layer id>/fs/     one layer as overlayfs wants it (whiteouts are 0:0 devices, opaque by xattr)
+//!   layers/<layer id>/tree    its tree ([`oci::tree`])
+//!   mounts/<id>/              `--mount=type=cache`
+//!   contexts/<id>             what was hashed of a build context, by stat record
+//!   ingest/<lease>/           what is being made and not committed
+//!   leases/<lease>            held by flock while its process lives
+//!   locks/<key>               held by flock while a step is being built
+//!   aside/                    what was found damaged
+//! ```
+//!
+//! Nothing is visible before its commit: written aside, renamed, then its row written. A killed process leaves only
+//! rubbish under `ingest/`, which the next one sweeps when the lease's lock is free.

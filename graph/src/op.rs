@@ -1,0 +1,168 @@
+//! The ops: what one vertex does, as plain data. Knows nothing of how they are done.
+//!
+//! An op names its inputs by [`Slot`]: the position among its vertex's inputs. A base that is absent (`None`) is
+//! scratch.
+
+use oci::digest::Digest;
+use oci::platform::Platform;
+
+use crate::dag::Slot;
+
+/// What a vertex does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    Source(SourceOp),
+    Exec(ExecOp),
+    File(FileOp),
+    /// Stacks its inputs, first at the bottom.
+    Merge,
+    /// What the second input has that the first has not.
+    Diff,
+}
+
+/// Where contents come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceOp {
+    /// An image, pinned to the manifest it was resolved to.
+    Image {
+        /// The name it was asked by, normalised. Says where to pull from; not part of any key.
+        reference: String,
+        /// The manifest's digest.
+        digest: Digest,
+        platform: Platform,
+    },
+    /// A directory of the machine, known to the executor by `name` (`context`, or a named context). What is
+    /// ignored in it is the executor's to know.
+    Local { name: String },
+    Git { url: String, reference: Option<String>, subdir: Option<String>, keep_git_dir: bool },
+    Http { url: String, checksum: Option<Digest>, filename: Option<String>, mode: Option<u32>, owner: Option<Owner> },
+}
+
+/// Runs a process on a root filesystem; the result is the root with what the process changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecOp {
+    pub root: Option<Slot>,
+    pub args: Vec<String>,
+    /// `NAME=value`, in the order of the image.
+    pub env: Vec<String>,
+    /// Absolute.
+    pub cwd: String,
+    /// As in the Dockerfile: `name`, `uid`, `name:group`; empty for root.
+    pub user: String,
+    pub hostname: Option<String>,
+    pub network: Network,
+    pub security: Security,
+    pub mounts: Vec<Mount>,
+    /// Proxy variables: given to the process, part of no key and of no image.
+    pub proxy_env: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Network {
+    #[default]
+    Default,
+    Host,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Security {
+    #[default]
+    Sandbox,
+    Insecure,
+}
+
+/// A mount beside the root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Absolute path in the root.
+    pub target: String,
+    pub kind: MountKind,
+    pub readonly: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MountKind {
+    /// `source` of the input at `from` (scratch when absent). What is written to it is thrown away.
+    Bind { from: Option<Slot>, source: String },
+    Cache { id: String, sharing: Sharing, from: Option<Slot>, source: String, mode: u32, uid: u32, gid: u32 },
+    Tmpfs { size: Option<u64> },
+    Secret { id: String, required: bool, mode: u32, uid: u32, gid: u32, env: Option<String> },
+    Ssh { id: String, required: bool, mode: u32, uid: u32, gid: u32 },
+    /// A file with these bytes, as here-document scripts with an interpreter of their own are run.
+    File { contents: Vec<u8>, mode: u32 },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sharing {
+    #[default]
+    Shared,
+    Private,
+    Locked,
+}
+
+/// Changes files without a process. The actions are applied in order to the base, and together make one layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileOp {
+    pub base: Option<Slot>,
+    pub actions: Vec<FileAction>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileAction {
+    Copy(Box<Copy>),
+    Mkdir { path: String, mode: u32, make_parents: bool, owner: Option<Owner>, mtime: Option<i64> },
+    Mkfile { path: String, mode: u32, contents: Vec<u8>, owner: Option<Owner>, mtime: Option<i64> },
+    Symlink { target: String, link: String, owner: Option<Owner>, mtime: Option<i64> },
+    Rm { path: String, allow_not_found: bool, allow_wildcard: bool },
+}
+
+/// Copies from another filesystem (LLB's `FileActionCopy`; the semantics are those of `tonistiigi/fsutil/copy`).
+// Each flag is a field of LLB's message of the same name.
+#[allow(clippy::struct_excessive_bools)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copy {
+    /// `None`: the base itself, LLB's copy within one filesystem.
+    pub from: Option<Slot>,
+    /// Absolute in the source, cleaned; may hold wildcards when `allow_wildcard`.
+    pub src: String,
+    /// Absolute in the base; a trailing `/` says that it is a directory.
+    pub dest: String,
+    pub owner: Option<Owner>,
+    pub mode: Option<Mode>,
+    pub follow_symlinks: bool,
+    /// A directory's contents are copied, not the directory itself.
+    pub dir_contents_only: bool,
+    /// ADD: a local archive is unpacked.
+    pub unpack_archives: bool,
+    pub create_dest_path: bool,
+    pub allow_wildcard: bool,
+    pub allow_empty_wildcard: bool,
+    pub include_patterns: Vec<String>,
+    pub exclude_patterns: Vec<String>,
+    /// An entry of another kind at the destination is replaced, not an error.
+    pub replace_existing: bool,
+    /// Seconds since 1970 that every copied entry gets instead of its own time.
+    pub mtime: Option<i64>,
+}
+
+/// Who owns what an action makes. A name is looked up in the base's `/etc/passwd` or `/etc/group`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    pub user: Option<UserRef>,
+    pub group: Option<UserRef>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserRef {
+    Id(u32),
+    Name(String),
+}
+
+/// What `--chmod` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    Octal(u32),
+    /// `u=rwX,go=rX`, as `chmod(1)` reads it.
+    Symbolic(String),
+}

@@ -1,0 +1,14 @@
+//! The OCI nouns: digests, references, platforms, layer trees, layers as tar, image configs, manifests, layouts,
+//! registries. Pure values and streams; knows no store, no Dockerfile, no process, and prints nothing.
+
+pub mod digest;
+pub mod image;
+pub mod platform;
+pub mod reference;
+pub mod tree;
+
+pub use digest::{ChainId, ContentDigest, DiffId, Digest, ImageId, LayerId};
+pub use image::ImageConfig;
+pub use platform::Platform;
+pub use reference::Reference;
+pub use tree::Tree;
