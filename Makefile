@@ -1,0 +1,37 @@
+# Everything a developer does here. Each target installs what it needs through apt-get when that is missing.
+
+KILN := target/$(shell rustc -vV | sed -n 's/^host: //p')/release/kiln
+
+.PHONY: build demo test bench fuzz lint setup-demo setup-test setup-bench
+
+build:
+	cargo build --release
+
+# Builds and runs what the README shows, on base images made from Debian packages; needs root and no registry.
+demo: setup-demo build
+	demo/run.sh $(KILN) target/demo
+
+# Every test there is: unit, property, golden, and end-to-end with the real binary.
+test: setup-test
+	cargo test --workspace --profile fast
+
+# Measures the table of docs/performance.md, peers in the same run.
+bench: setup-bench build
+	bench/run.sh $(KILN)
+
+# Each fuzz target for a minute.
+fuzz:
+	fuzz/run.sh 60
+
+lint:
+	cargo clippy --workspace --all-targets
+	cargo fmt --all --check
+
+setup-demo:
+	@scripts/need mmdebstrap docker-registry skopeo curl npm=npm pip=python3-pip
+
+setup-test:
+	@scripts/need busybox=busybox-static docker-registry skopeo umoci buildah zstd gcc
+
+setup-bench:
+	@scripts/need busybox=busybox-static hyperfine mmdebstrap buildah skopeo umoci crun runc bwrap=bubblewrap
