@@ -10,6 +10,13 @@ use crate::op::Op;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VertexId(NodeIndex);
 
+impl VertexId {
+    /// Counts from 0 in the order of adding.
+    pub fn index(self) -> usize {
+        self.0.index()
+    }
+}
+
 /// The position of an input among its vertex's inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub u16);
