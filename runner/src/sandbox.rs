@@ -2,4 +2,9 @@
 
 pub mod spec;
 
-pub use spec::{Outcome, RunSpec};
+mod error;
+mod spawner;
+
+pub use error::SandboxError;
+pub use spawner::{Process, Spawner};
+pub use spec::{Outcome, RunSpec, Stdio};

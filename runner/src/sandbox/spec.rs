@@ -3,6 +3,8 @@
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 /// One process to be run in isolation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunSpec {
@@ -23,6 +25,8 @@ pub struct RunSpec {
     pub files: Vec<File>,
     /// No seccomp, all capabilities, nothing masked: `--security=insecure`, `--privileged`.
     pub privileged: bool,
+    /// Setuid programs and file capabilities give nothing. Off in builds, as in BuildKit: `sudo` is to work in a RUN.
+    pub no_new_privileges: bool,
 }
 
 /// The root filesystem.
@@ -76,14 +80,14 @@ pub struct File {
 /// Where the process's standard streams go.
 #[derive(Debug)]
 pub enum Stdio {
-    /// Standard input (`/dev/null` when absent), output and error.
+    /// Standard input (`/dev/null` when absent), output and error. Both outputs may be one pipe, duplicated.
     Pipes { stdin: Option<OwnedFd>, stdout: OwnedFd, stderr: OwnedFd },
     /// A terminal of the sandbox's own; its master side is handed to the caller.
     Terminal { rows: u16, columns: u16 },
 }
 
 /// How the process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     Exited(u8),
     Signaled(i32),
