@@ -1,0 +1,112 @@
+//! `kiln build` as typed. Knows no Dockerfile.
+
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Outputs:\n  -o DIR, -o type=local,dest=DIR   the root filesystem's files\n  -o -, -o type=tar,dest=F.tar     \
+                        the same as a tar\n  -o type=oci,dest=F.tar           an OCI layout in a tar\n  \
+                        -o type=docker,dest=F.tar        for `docker load`\n  -o type=image                    \
+                        the store, as without -o\n\n\
+                        Examples:\n  kiln build -t app:1.0 .\n  kiln build -f deploy/Dockerfile --target test .\n  \
+                        kiln build --build-arg VERSION=3 -o type=oci,dest=app.tar .\n  kiln build - < Dockerfile")]
+pub struct BuildArgs {
+    /// Name the image; may be given several times
+    #[arg(short = 't', long = "tag", value_name = "NAME[:TAG]")]
+    pub tags: Vec<String>,
+
+    /// The Dockerfile, `-` for standard input [default: PATH/Dockerfile]
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+
+    /// Stop at this stage of the Dockerfile
+    #[arg(long, value_name = "STAGE")]
+    pub target: Option<String>,
+
+    /// Set an ARG; without a value it is taken from the environment
+    #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
+    pub build_args: Vec<String>,
+
+    /// Add a label to the image
+    #[arg(long = "label", value_name = "NAME=VALUE")]
+    pub labels: Vec<String>,
+
+    /// Run every step, whatever the store holds
+    #[arg(long)]
+    pub no_cache: bool,
+
+    /// Ask the registry again what each FROM means
+    #[arg(long)]
+    pub pull: bool,
+
+    /// How to show what happens
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub progress: Option<Progress>,
+
+    /// Print the image's id and nothing else
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+
+    /// Write the image's id to a file
+    #[arg(long, value_name = "FILE")]
+    pub iidfile: Option<PathBuf>,
+
+    /// Write what was built to a file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub metadata_file: Option<PathBuf>,
+
+    /// Where the result goes [default: the store]
+    #[arg(short = 'o', long = "output", value_name = "DEST")]
+    pub outputs: Vec<String>,
+
+    /// Build for this platform (this machine's is the only one there is)
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<String>,
+
+    /// The network of RUN steps
+    #[arg(long, value_enum, value_name = "MODE", default_value = "default")]
+    pub network: BuildNetwork,
+
+    /// Add a line to /etc/hosts in RUN steps
+    #[arg(long = "add-host", value_name = "NAME:IP")]
+    pub add_hosts: Vec<String>,
+
+    /// Put the result into the store, as without it
+    #[arg(long, hide = true)]
+    pub load: bool,
+
+    /// Docker's; nothing is left behind in any case
+    #[arg(long, hide = true)]
+    pub rm: bool,
+
+    /// Docker's; nothing is left behind in any case
+    #[arg(long, hide = true)]
+    pub force_rm: bool,
+
+    /// The context: a directory, or `-` for a Dockerfile or a tar on standard input
+    #[arg(value_name = "PATH")]
+    pub context: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Progress {
+    /// A live view on a terminal, plain lines elsewhere
+    Auto,
+    /// A live view
+    Tty,
+    /// Complete text, line by line
+    Plain,
+    /// JSON, line by line
+    #[value(name = "rawjson")]
+    RawJson,
+    /// Nothing until the end
+    Quiet,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum BuildNetwork {
+    Default,
+    /// The host's
+    Host,
+    /// None but loopback
+    None,
+}

@@ -1,0 +1,202 @@
+//! What `kiln build` was asked for: the words that were typed become what they mean, or a usage error. Knows the
+//! environment only through a function, and touches no file.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use oci::{Platform, Reference};
+
+use super::output::{self, Output};
+use crate::args::build::{BuildArgs, BuildNetwork};
+use crate::progress;
+use crate::report::Problem;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    pub tags: Vec<Reference>,
+    pub dockerfile: DockerfileFrom,
+    pub context: ContextFrom,
+    pub target: Option<String>,
+    pub build_args: BTreeMap<String, String>,
+    pub labels: Vec<(String, String)>,
+    pub no_cache: bool,
+    pub pull: bool,
+    pub network: BuildNetwork,
+    pub platform: Platform,
+    pub outputs: Vec<Output>,
+    pub progress: progress::Mode,
+    /// The id alone is printed at the end.
+    pub quiet: bool,
+    pub iidfile: Option<PathBuf>,
+    pub metadata_file: Option<PathBuf>,
+    /// Seconds since 1970 that stand for every time in the image.
+    pub source_date_epoch: Option<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DockerfileFrom {
+    /// `Dockerfile` at the root of the context.
+    Context,
+    File(PathBuf),
+    Stdin,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContextFrom {
+    Dir(PathBuf),
+    /// A Dockerfile without a context, or a tar of one.
+    Stdin,
+}
+
+impl Request {
+    /// What `args` mean, given a way to look into the environment.
+    pub fn new(args: BuildArgs, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problem> {
+        let (context, dockerfile) = places(args.context.as_deref(), args.file)?;
+        let build_args = build_args(&args.build_args, variable)?;
+        let progress = mode(args.progress, args.quiet, variable)?;
+        Ok(Self {
+            tags: args.tags.iter().map(|tag| name(tag)).collect::<Result<_, _>>()?,
+            dockerfile,
+            context,
+            target: args.target,
+            labels: args.labels.iter().map(|label| labelled(label)).collect::<Result<_, _>>()?,
+            no_cache: args.no_cache,
+            pull: args.pull,
+            network: args.network,
+            platform: host_platform(args.platform.as_deref())?,
+            outputs: args.outputs.iter().map(|output| output::parse(output)).collect::<Result<_, _>>()?,
+            progress,
+            quiet: args.quiet,
+            iidfile: args.iidfile,
+            metadata_file: args.metadata_file,
+            source_date_epoch: epoch(&build_args, variable)?,
+            build_args,
+        })
+    }
+}
+
+fn places(context: Option<&str>, file: Option<PathBuf>) -> Result<(ContextFrom, DockerfileFrom), Problem> {
+    let context = match context {
+        None => {
+            return Err(Problem::usage("`kiln build` needs the path of a context")
+                .hint("`kiln build .` takes the directory you are in"));
+        }
+        Some("-") => ContextFrom::Stdin,
+        Some(url) if is_url(url) => {
+            return Err(Problem::usage(format!("`{url}` cannot be the context: it is not on this machine"))
+                .hint("fetch it first, or send a tar of it: `kiln build - < context.tar`"));
+        }
+        Some(dir) => ContextFrom::Dir(PathBuf::from(dir)),
+    };
+    let dockerfile = match file {
+        None => DockerfileFrom::Context,
+        Some(path) if path.as_os_str() == "-" => DockerfileFrom::Stdin,
+        Some(path) => DockerfileFrom::File(path),
+    };
+    if context == ContextFrom::Stdin && dockerfile == DockerfileFrom::Stdin {
+        return Err(Problem::usage("context and Dockerfile cannot both come from standard input")
+            .hint("`kiln build -` alone reads a Dockerfile; `kiln build -f - DIR` reads one for the context DIR"));
+    }
+    Ok((context, dockerfile))
+}
+
+fn is_url(text: &str) -> bool {
+    ["http://", "https://", "git://", "git@", "ssh://", "github.com/"].iter().any(|start| text.starts_with(start))
+}
+
+pub fn name(text: &str) -> Result<Reference, Problem> {
+    let reference: Reference =
+        text.parse().map_err(|error: oci::reference::ReferenceError| {
+            let problem = Problem::usage(format!("invalid tag \"{text}\": {error}"));
+            let lower = text.to_lowercase();
+            if lower != text && lower.parse::<Reference>().is_ok() {
+                return problem.hint(format!("repository names are lower case: `{lower}`"));
+            }
+            problem
+        })?;
+    if reference.digest().is_some() {
+        return Err(Problem::usage(format!("invalid tag \"{text}\": an image's digest follows from what is in it"))
+            .hint("leave out what follows the `@`"));
+    }
+    Ok(reference)
+}
+
+fn build_args(
+    typed: &[String],
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<BTreeMap<String, String>, Problem> {
+    let mut args = BTreeMap::new();
+    for arg in typed {
+        let (name, value) = match arg.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (arg.as_str(), variable(arg)),
+        };
+        if name.is_empty() {
+            return Err(Problem::usage(format!("invalid build argument `{arg}`: the name is missing"))
+                .hint("`--build-arg NAME=VALUE`"));
+        }
+        // Docker leaves out what the environment does not have, so that the Dockerfile's default holds.
+        if let Some(value) = value {
+            args.insert(name.to_owned(), value);
+        }
+    }
+    Ok(args)
+}
+
+fn labelled(text: &str) -> Result<(String, String), Problem> {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    if name.is_empty() {
+        return Err(Problem::usage(format!("invalid label `{text}`: the name is missing")).hint("`--label NAME=VALUE`"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// This machine's platform, which is the only one that can be asked for.
+pub fn host_platform(typed: Option<&str>) -> Result<Platform, Problem> {
+    let host = Platform::host();
+    let Some(typed) = typed else { return Ok(host) };
+    let asked: Platform = typed
+        .parse()
+        .map_err(|error: oci::platform::PlatformError| Problem::usage(format!("invalid platform: {error}")))?;
+    if host.rank_for(&asked).is_none() {
+        return Err(Problem::usage(format!("cannot work for the platform `{asked}`: this machine is `{host}`"))
+            .hint("leave out `--platform`, or do this on such a machine"));
+    }
+    Ok(host)
+}
+
+fn mode(
+    typed: Option<crate::args::build::Progress>,
+    quiet: bool,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<progress::Mode, Problem> {
+    use crate::args::build::Progress;
+    use clap::ValueEnum as _;
+    if quiet {
+        return Ok(progress::Mode::Quiet);
+    }
+    let wanted = match (typed, variable("BUILDKIT_PROGRESS").filter(|text| !text.is_empty())) {
+        (Some(typed), _) => typed,
+        (None, Some(text)) => Progress::from_str(&text, true)
+            .map_err(|_| Problem::usage(format!("`BUILDKIT_PROGRESS` is `{text}`, which is no way to show progress"))
+                .hint("it may be `auto`, `tty`, `plain`, `rawjson` or `quiet`"))?,
+        (None, None) => Progress::Auto,
+    };
+    Ok(match wanted {
+        Progress::Auto => progress::auto(),
+        Progress::Tty => progress::Mode::Tty,
+        Progress::Plain => progress::Mode::Plain,
+        Progress::RawJson => progress::Mode::RawJson,
+        Progress::Quiet => progress::Mode::Quiet,
+    })
+}
+
+/// <https://reproducible-builds.org/specs/source-date-epoch>
+fn epoch(args: &BTreeMap<String, String>, variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<i64>, Problem> {
+    const NAME: &str = "SOURCE_DATE_EPOCH";
+    let text = args.get(NAME).cloned().or_else(|| variable(NAME)).filter(|text| !text.is_empty());
+    text.map(|text| {
+        text.parse().map_err(|_| Problem::usage(format!("invalid {NAME} `{text}`: expected seconds since 1970")))
+    })
+    .transpose()
+}
