@@ -34,8 +34,17 @@ struct Line {
     colour: Option<&'static str>,
     left: String,
     right: String,
-    /// It tells of a task that has ended, so it may be left out.
-    old: bool,
+    worth: Worth,
+}
+
+/// What is left out first where room is short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Worth {
+    /// Of a task that has ended.
+    Old,
+    /// Of the output of one that runs.
+    Output,
+    Current,
 }
 
 impl Tty {
@@ -49,8 +58,8 @@ impl Tty {
         // One line for the heading, one for the cursor.
         let room = usize::from(size.rows).saturating_sub(2).max(1);
         while lines.len() > room {
-            let old = lines.iter().position(|line| line.old).unwrap_or(0);
-            lines.remove(old);
+            let least = lines.iter().enumerate().min_by_key(|(at, line)| (line.worth, *at)).map_or(0, |(at, _)| at);
+            lines.remove(least);
         }
         self.draw(&heading(tasks, None, now), &lines, size)
     }
@@ -117,11 +126,11 @@ fn task_lines(task: &Task, now: Duration) -> Vec<Line> {
         State::Failed(_) => ("ERROR ", Some(RED)),
         State::Canceled => ("CANCELED ", Some(YELLOW)),
     };
-    let old = task.ended.is_some();
+    let worth = if task.ended.is_some() { Worth::Old } else { Worth::Current };
     let name = readable(&task.name);
-    let mut lines = vec![Line { colour, left: format!(" => {word}{name}"), right: seconds(elapsed(task, now)), old }];
-    lines.extend(task.parts.iter().filter(|part| !old || part.complete).map(|part| part_line(part, colour, old)));
-    let notes = task.notes.iter().map(|note| Line { colour, left: format!(" => => {}", readable(note)), right: String::new(), old });
+    let mut lines = vec![Line { colour, left: format!(" => {word}{name}"), right: seconds(elapsed(task, now)), worth }];
+    lines.extend(task.parts.iter().filter(|part| worth == Worth::Current || part.complete).map(|part| part_line(part, colour, worth)));
+    let notes = task.notes.iter().map(|note| Line { colour, left: format!(" => => {}", readable(note)), right: String::new(), worth });
     lines.extend(notes);
     if task.state == State::Running {
         let skipped = task.tail().len().saturating_sub(OUTPUT);
@@ -129,15 +138,15 @@ fn task_lines(task: &Task, now: Duration) -> Vec<Line> {
             colour: Some(FAINT),
             left: format!(" => => # {}", readable(line)),
             right: String::new(),
-            old: false,
+            worth: Worth::Output,
         }));
     }
     lines
 }
 
-fn part_line(part: &Part, colour: Option<&'static str>, old: bool) -> Line {
+fn part_line(part: &Part, colour: Option<&'static str>, worth: Worth) -> Line {
     let total = part.total.map(|total| format!(" / {}", bytes(total))).unwrap_or_default();
-    Line { colour, left: format!(" => => {}", readable(&part.what)), right: format!("{}{total}", bytes(part.current)), old }
+    Line { colour, left: format!(" => => {}", readable(&part.what)), right: format!("{}{total}", bytes(part.current)), worth }
 }
 
 /// Without what would move the cursor or colour the rest: escape sequences are taken out, tabs become spaces.
