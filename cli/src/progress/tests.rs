@@ -44,6 +44,11 @@ fn told(upto: u64, mut show: impl FnMut(&Tasks, u32, &super::Change, Duration)) 
     tasks
 }
 
+/// With control characters that can be read.
+fn visible(text: &str) -> String {
+    text.replace('\x1b', "^").replace('\r', "<")
+}
+
 fn check(actual: &str, expected: &Expect) {
     expected.assert_eq(actual);
 }
@@ -55,7 +60,7 @@ fn plain_is_complete() {
     told(u64::MAX, |tasks, task, change, now| {
         text += &plain.change(tasks.task(solver::port::TaskId(task)).expect("begun"), change, now);
     });
-    check(&text, &expect![[r##"
+    check(&visible(&text), &expect![[r##"
         #1 [internal] load build context
         #1 transferring context: 31B 0.0s done
         #1 DONE 0.0s
@@ -81,7 +86,7 @@ fn plain_is_complete() {
         #4 ...
 
         #3 [2/3] RUN make
-        #3 12.30 [31mdrei[0m ✓
+        #3 12.30 ^[31mdrei^[0m ✓
         #3 DONE 12.3s
 
         #4 [3/3] RUN false
@@ -113,7 +118,7 @@ fn tty_shows_what_runs() {
     let tasks = told(12_250, |_, _, _, _| {});
     let size = Size { rows: 24, columns: 50 };
     let text = Tty::new(false).frame(&tasks, Duration::from_millis(12_250), size);
-    check(&text.replace('\x1b', "^"), &expect![[r#"
+    check(&visible(&text), &expect![[r#"
         ^[?25l[+] Building 12.2s (2/4)^[K
          => [internal] load build context             0.0s^[K
          => => transferring context:                   31B^[K
@@ -132,9 +137,9 @@ fn tty_leaves_out_what_ended_when_room_is_short() {
     let tasks = told(12_250, |_, _, _, _| {});
     let size = Size { rows: 7, columns: 30 };
     let text = Tty::new(false).frame(&tasks, Duration::from_millis(12_250), size);
-    check(&text.replace('\x1b', "^"), &expect![[r#"
+    check(&visible(&text), &expect![[r#"
         ^[?25l[+] Building 12.2s (2/4)^[K
-         => => # one^[K
+         => [2/3] RUN make       12.2s^[K
          => => # two^[K
          => [3/3] RUN false      12.1s^[K
          => => # 10%^[K
@@ -149,8 +154,8 @@ fn the_last_frame_shows_all_in_colour() {
     let size = Size { rows: 4, columns: 60 };
     tty.frame(&tasks, Duration::from_millis(12_400), size);
     let text = tty.last_frame(&tasks, End::Failed, Duration::from_millis(12_400), size);
-    check(&text.replace('\x1b', "^"), &expect![[r#"
-        ^[?25l^[3A[+] Building 12.4s (4/4) FAILED^[K
+    check(&visible(&text), &expect![[r#"
+        ^[?25l^[3A<[+] Building 12.4s (4/4) FAILED^[K
         ^[34m => [internal] load build context                       0.0s^[0m^[K
         ^[34m => => transferring context:                             31B^[0m^[K
         ^[34m => CACHED [1/3] FROM busybox                           0.0s^[0m^[K
