@@ -3,12 +3,15 @@
 
 pub mod digest;
 pub mod image;
+pub mod manifest;
 pub mod platform;
 pub mod reference;
 pub mod tree;
+pub mod verify;
 
 pub use digest::{ChainId, ContentDigest, DiffId, Digest, ImageId, LayerId};
 pub use image::ImageConfig;
+pub use manifest::{Descriptor, Index, Manifest};
 pub use platform::Platform;
 pub use reference::Reference;
 pub use tree::Tree;
