@@ -1,6 +1,7 @@
 //! The OCI nouns: digests, references, platforms, layer trees, layers as tar, image configs, manifests, layouts,
 //! registries. Pure values and streams; knows no store, no Dockerfile, no process, and prints nothing.
 
+pub mod compress;
 pub mod digest;
 pub mod image;
 pub mod manifest;
@@ -8,6 +9,7 @@ pub mod platform;
 pub mod reference;
 pub mod tree;
 pub mod verify;
+pub mod view;
 
 pub use digest::{ChainId, ContentDigest, DiffId, Digest, ImageId, LayerId};
 pub use image::ImageConfig;
