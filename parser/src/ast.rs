@@ -72,8 +72,9 @@ pub struct Node {
 /// The arguments, in the form that the instruction reads them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Args {
-    /// There are none, or the instruction is unknown.
     None,
+    /// Not read, since the instruction is unknown.
+    Unknown,
     /// Split at blanks (`FROM`, `EXPOSE`, `COPY`, …), or like shell words (`ARG`).
     Words(Vec<Text>),
     /// Everything as one word.
@@ -115,4 +116,105 @@ pub struct Heredoc {
     pub chomp: bool,
     /// As written.
     pub content: Text,
+}
+
+impl Node {
+    /// The arguments as one flat list, the form in which BuildKit's tree has them.
+    pub fn words(&self) -> Vec<&str> {
+        let mut words = Vec::new();
+        self.args.flatten(&mut words);
+        words
+    }
+
+    /// Whether the arguments are a JSON array.
+    pub fn is_json(&self) -> bool {
+        self.args.is_json()
+    }
+}
+
+impl Args {
+    fn flatten<'a>(&'a self, words: &mut Vec<&'a str>) {
+        match self {
+            Args::None | Args::Trigger(_) => {}
+            Args::Unknown => words.push(""),
+            Args::Words(list) | Args::Json(list) => words.extend(list.iter().map(Text::as_str)),
+            Args::Line(line) => words.push(line),
+            Args::Pairs(pairs) => {
+                for pair in pairs {
+                    words.extend([pair.key.as_str(), pair.value.as_str(), pair.form.delimiter()]);
+                }
+            }
+            Args::Health { kind, command } => {
+                words.push(kind);
+                command.flatten(words);
+            }
+        }
+    }
+
+    fn is_json(&self) -> bool {
+        match self {
+            Args::Json(_) => true,
+            Args::Health { command, .. } => command.is_json(),
+            Args::None | Args::Unknown | Args::Words(_) | Args::Line(_) | Args::Pairs(_) | Args::Trigger(_) => false,
+        }
+    }
+}
+
+impl PairForm {
+    pub fn delimiter(self) -> &'static str {
+        match self {
+            PairForm::Equals => "=",
+            PairForm::Blank => "",
+        }
+    }
+}
+
+impl Tree {
+    /// One instruction a line, as BuildKit's dumper writes them: `(run ["--network=none"] "make")`.
+    pub fn dump(&self) -> String {
+        let nodes: Vec<_> = self.nodes.iter().map(|node| format!("({})", node.dump())).collect();
+        nodes.join("\n")
+    }
+}
+
+impl Node {
+    fn dump(&self) -> String {
+        let mut out = self.keyword.to_lowercase();
+        if !self.flags.is_empty() {
+            let flags: Vec<_> = self.flags.iter().map(|flag| quote(flag)).collect();
+            out += &format!(" [{}]", flags.join(" "));
+        }
+        if let Args::Trigger(inner) = &self.args {
+            out += &format!(" ({})", inner.dump());
+        }
+        for word in self.words() {
+            out += " ";
+            out += &quote(word);
+        }
+        out
+    }
+}
+
+/// In double quotes, with Go's escapes.
+fn quote(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\u{7}' => out += "\\a",
+            '\u{8}' => out += "\\b",
+            '\u{c}' => out += "\\f",
+            '\n' => out += "\\n",
+            '\r' => out += "\\r",
+            '\t' => out += "\\t",
+            '\u{b}' => out += "\\v",
+            ..'\u{20}' | '\u{7f}' => out += &format!("\\x{:02x}", c as u32),
+            '\u{80}'..='\u{a0}' | '\u{ad}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{feff}' => {
+                out += &format!("\\u{:04x}", c as u32);
+            }
+            _ => out.push(c),
+        }
+    }
+    out.push('"');
+    out
 }

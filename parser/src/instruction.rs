@@ -3,14 +3,26 @@
 //! Strings are as written; `source` is the trimmed logical line. What can only be judged after expansion (a mount's
 //! options, a signal, a port) is judged by whoever expands; the grammar for it is in `instruction::mount`.
 
+pub mod device;
 pub mod mount;
+
+pub(crate) mod problems;
+pub(crate) mod read;
+
+mod fields;
+mod flags;
+mod healthcheck;
+mod run;
+mod size;
 
 use std::time::Duration;
 
 use crate::ast::Pair;
 use crate::diagnostic::Span;
+use crate::keyword::Keyword;
 use crate::text::Text;
 
+pub use device::Device;
 pub use mount::{Mount, MountKind, Sharing};
 
 /// A `FROM` and everything up to the next.
@@ -211,8 +223,26 @@ pub enum Security {
     Insecure,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Device {
-    pub name: Text,
-    pub required: bool,
+impl Instruction {
+    pub fn keyword(&self) -> Keyword {
+        match self {
+            Instruction::Add(_) => Keyword::Add,
+            Instruction::Arg(_) => Keyword::Arg,
+            Instruction::Cmd(_) => Keyword::Cmd,
+            Instruction::Copy(_) => Keyword::Copy,
+            Instruction::Entrypoint(_) => Keyword::Entrypoint,
+            Instruction::Env(_) => Keyword::Env,
+            Instruction::Expose(_) => Keyword::Expose,
+            Instruction::Healthcheck(_) => Keyword::Healthcheck,
+            Instruction::Label(_) => Keyword::Label,
+            Instruction::Maintainer(_) => Keyword::Maintainer,
+            Instruction::Onbuild(_) => Keyword::Onbuild,
+            Instruction::Run(_) => Keyword::Run,
+            Instruction::Shell(_) => Keyword::Shell,
+            Instruction::StopSignal(_) => Keyword::StopSignal,
+            Instruction::User(_) => Keyword::User,
+            Instruction::Volume(_) => Keyword::Volume,
+            Instruction::Workdir(_) => Keyword::Workdir,
+        }
+    }
 }

@@ -1,0 +1,148 @@
+//! Parser directives: `# name=value` before anything else. Does not know what a directive's value does, but for `escape`.
+//!
+//! The first line that is not a known directive, be it empty, a comment or an instruction, ends them.
+
+use crate::ast::{Directive, DirectiveName, Escape};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::lines::Lines;
+use crate::text::Text;
+
+/// Reads directives off the first lines.
+#[derive(Debug, Default)]
+pub(crate) struct Directives {
+    pub found: Vec<Directive>,
+    pub escape: Escape,
+    done: bool,
+}
+
+impl Directives {
+    /// Looks at the next line, trimmed; true if it is a good directive.
+    pub fn take(&mut self, line: &Text, span: Span, diagnostics: &mut Vec<Diagnostic>) -> bool {
+        if self.done {
+            return false;
+        }
+        let Some((name, value)) = split(line, "#") else {
+            self.done = true;
+            return false;
+        };
+        if let Some(first) = self.found.iter().find(|d| d.name == name) {
+            diagnostics.push(
+                Diagnostic::error("DuplicateDirective", span, format!("a second `{}` directive", name.as_str()))
+                    .with_label(first.span, "the first one is here")
+                    .with_hint("remove one of the two"),
+            );
+            return false;
+        }
+        let value = line.part(value);
+        if name == DirectiveName::Escape && !self.set_escape(&value) {
+            diagnostics.push(
+                Diagnostic::error("InvalidEscape", span, format!("`{value}` cannot be the escape character"))
+                    .with_expected("`\\` or a backtick"),
+            );
+            return false;
+        }
+        self.found.push(Directive { name, value, span });
+        true
+    }
+
+    fn set_escape(&mut self, value: &str) -> bool {
+        self.escape = match value {
+            "\\" => Escape::Backslash,
+            "`" => Escape::Backtick,
+            _ => return false,
+        };
+        true
+    }
+}
+
+impl DirectiveName {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DirectiveName::Syntax => "syntax",
+            DirectiveName::Escape => "escape",
+            DirectiveName::Check => "check",
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        [DirectiveName::Syntax, DirectiveName::Escape, DirectiveName::Check]
+            .into_iter()
+            .find(|known| name.eq_ignore_ascii_case(known.as_str()))
+    }
+}
+
+/// The front end a file asks for, and the line (from 1) where it does.
+///
+/// Looked for as `# syntax=`, as `// syntax=`, and as the member of a JSON object, since the file may be in any
+/// language; a shebang line is passed over. The value ends at its first space.
+pub fn detect_syntax(file: &[u8]) -> Option<(String, u32)> {
+    let text = String::from_utf8_lossy(file);
+    let mut text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let mut skipped = 0;
+    if text.starts_with("#!") {
+        text = text.split_once('\n').map_or("", |(_, rest)| rest);
+        skipped = 1;
+    }
+    ["#", "//"].into_iter().find_map(|comment| in_comments(text, comment, skipped)).or_else(|| {
+        let object: serde_json::Value = serde_json::from_str(text).ok()?;
+        Some((object.get("syntax")?.as_str()?.to_owned(), skipped + 1))
+    })
+}
+
+fn in_comments(text: &str, comment: &str, skipped: u32) -> Option<(String, u32)> {
+    let mut seen = Vec::new();
+    for line in Lines::new(text) {
+        let (name, value) = split(line.text(), comment)?;
+        if seen.contains(&name) {
+            return None;
+        }
+        if name == DirectiveName::Syntax {
+            let image = value.split(' ').next().unwrap_or(value);
+            return Some((image.to_owned(), line.number + skipped));
+        }
+        seen.push(name);
+    }
+    None
+}
+
+/// `# name = value`, if the name is known.
+fn split<'l>(line: &'l str, comment: &str) -> Option<(DirectiveName, &'l str)> {
+    let (name, value) = line.strip_prefix(comment)?.trim_start().split_once('=')?;
+    let name = DirectiveName::parse(name.trim_end_matches(BLANK))?;
+    let trimmed = value.trim_matches(BLANK);
+    if !trimmed.is_empty() {
+        return Some((name, trimmed));
+    }
+    // A value of blanks alone is its last blank; no value at all is no directive.
+    let last = value.char_indices().next_back()?.0;
+    Some((name, &value[last..]))
+}
+
+const BLANK: [char; 5] = [' ', '\t', '\n', '\u{c}', '\r'];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings() {
+        assert_eq!(split("# escape=`", "#"), Some((DirectiveName::Escape, "`")));
+        assert_eq!(split("#SYNTAX = a/b:c  ", "#"), Some((DirectiveName::Syntax, "a/b:c")));
+        assert_eq!(split("# check=skip=all;error=true", "#"), Some((DirectiveName::Check, "skip=all;error=true")));
+        assert_eq!(split("# other=x", "#"), None);
+        assert_eq!(split("# escape=", "#"), None);
+        assert_eq!(split("# escape=  ", "#"), Some((DirectiveName::Escape, " ")));
+    }
+
+    #[test]
+    fn syntax_in_any_language() {
+        let found = |text: &str| detect_syntax(text.as_bytes());
+        assert_eq!(found("# syntax=a:1 b\nFROM x"), Some(("a:1".into(), 1)));
+        assert_eq!(found("#!/usr/bin/x\n# syntax=a:1"), Some(("a:1".into(), 2)));
+        assert_eq!(found("# escape=`\n# syntax = a"), Some(("a".into(), 2)));
+        assert_eq!(found("// syntax=a"), Some(("a".into(), 1)));
+        assert_eq!(found("{\"syntax\": \"a\", \"x\": 1}"), Some(("a".into(), 1)));
+        assert_eq!(found("FROM x\n# syntax=a"), None);
+        assert_eq!(found("\u{feff}# syntax=a"), Some(("a".into(), 1)));
+    }
+}
