@@ -84,7 +84,10 @@ pub enum Args {
     /// `ENV` and `LABEL`.
     Pairs(Vec<Pair>),
     /// `HEALTHCHECK`: its type, then `None`, `Line` or `Json`.
-    Health { kind: Text, command: Box<Args> },
+    Health {
+        kind: Text,
+        command: Box<Args>,
+    },
     /// `ONBUILD`.
     Trigger(Box<Node>),
 }

@@ -36,7 +36,8 @@ pub(crate) fn parse(text: &str) -> Option<Signed> {
 
 /// A number with its unit, in nanoseconds; `None` if it is too large.
 fn part(text: &str) -> IResult<&str, Option<u128>> {
-    let (rest, (number, unit)) = (verify(recognize((digit0, opt((char('.'), digit0)))), has_digits), unit).parse(text)?;
+    let (rest, (number, unit)) =
+        (verify(recognize((digit0, opt((char('.'), digit0)))), has_digits), unit).parse(text)?;
     Ok((rest, nanoseconds(number, unit)))
 }
 

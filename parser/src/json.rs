@@ -171,7 +171,21 @@ mod tests {
 
     #[test]
     fn refusals() {
-        for text in ["", "a", "[", "[\"a\"", "[\"a\",]", "[a]", "['a']", r#"["C:\x"]"#, "[\"a\"] b", "[\"a\tb\"]", r#"["\u00g0"]"#, "[1", "[\"\\u1"] {
+        for text in [
+            "",
+            "a",
+            "[",
+            "[\"a\"",
+            "[\"a\",]",
+            "[a]",
+            "['a']",
+            r#"["C:\x"]"#,
+            "[\"a\"] b",
+            "[\"a\tb\"]",
+            r#"["\u00g0"]"#,
+            "[1",
+            "[\"\\u1",
+        ] {
             assert_eq!(read(text), Err(Refusal::NotAnArray), "{text}");
         }
         for text in ["[1]", "[\"a\", null]", "[[\"a\"]]", "[{}]"] {

@@ -21,8 +21,8 @@ mod stages;
 mod tree;
 
 pub use ast::{Heredoc, Node, Tree};
-pub use directive::detect_syntax;
 pub use diagnostic::{Diagnostic, Severity, Span};
+pub use directive::detect_syntax;
 pub use instruction::{Command, Instruction, Stage};
 pub use keyword::Keyword;
 pub use text::Text;
@@ -88,8 +88,8 @@ pub fn parse_trigger(expression: &str) -> Result<Command, Diagnostic> {
 fn too_large() -> Dockerfile {
     let line = Span { first_line: 1, last_line: 1, ..Span::default() };
     let message = format!("the file is larger than {} MiB", MAX_FILE_SIZE >> 20);
-    let diagnostic =
-        Diagnostic::error("FileTooLarge", line, message).with_hint("is it a Dockerfile? put data into files of their own");
+    let diagnostic = Diagnostic::error("FileTooLarge", line, message)
+        .with_hint("is it a Dockerfile? put data into files of their own");
     Dockerfile { diagnostics: vec![diagnostic], ..Dockerfile::default() }
 }
 

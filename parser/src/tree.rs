@@ -190,18 +190,21 @@ impl<'s> Reader<'s, '_> {
                 .with_focus(focus(&word))
                 .with_expected("`name=value`")
                 .with_hint("quote a value that holds blanks: `name=\"a b\"`"),
-            Refused::NotStrings => Diagnostic::error("NotStrings", span, "a JSON array of arguments holds strings only")
-                .with_focus(place::of(self.source, span, "[").unwrap_or(span))
-                .with_expected("`[\"word\", \"word\"]`"),
+            Refused::NotStrings => {
+                Diagnostic::error("NotStrings", span, "a JSON array of arguments holds strings only")
+                    .with_focus(place::of(self.source, span, "[").unwrap_or(span))
+                    .with_expected("`[\"word\", \"word\"]`")
+            }
         }
     }
 
     /// Reads the documents that the node's line begins; false if one doesn't end.
     fn heredocs(&mut self, node: &mut Node) -> bool {
         let Ok(headers) = heredoc::headers(&node.original) else {
-            let diagnostic = Diagnostic::error("InvalidHeredoc", node.span, "the name of a here-document cannot be read")
-                .with_focus(place::of(self.source, node.span, "<<").unwrap_or(node.span))
-                .with_expected("a word, quoted or not: `<<EOF`");
+            let diagnostic =
+                Diagnostic::error("InvalidHeredoc", node.span, "the name of a here-document cannot be read")
+                    .with_focus(place::of(self.source, node.span, "<<").unwrap_or(node.span))
+                    .with_expected("a word, quoted or not: `<<EOF`");
             self.diagnostics.push(diagnostic);
             return false;
         };
@@ -243,9 +246,10 @@ impl<'s> Reader<'s, '_> {
 
     fn unterminated(&mut self, header: &Header, span: Span) {
         let name = &header.name;
-        let mut diagnostic = Diagnostic::error("UnterminatedHeredoc", span, format!("the here-document `{name}` does not end"))
-            .with_focus(place::of(self.source, span, "<<").unwrap_or(span))
-            .with_expected(format!("a line that is `{name}` and nothing else"));
+        let mut diagnostic =
+            Diagnostic::error("UnterminatedHeredoc", span, format!("the here-document `{name}` does not end"))
+                .with_focus(place::of(self.source, span, "<<").unwrap_or(span))
+                .with_expected(format!("a line that is `{name}` and nothing else"));
         let body = &self.source[span.start as usize..span.end as usize];
         if !header.chomp && body.lines().skip(1).any(|line| line.trim() == &**name) {
             diagnostic = diagnostic.with_hint(format!(

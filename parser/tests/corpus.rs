@@ -237,9 +237,10 @@ fn pairs(pairs: &[Pair]) -> Value {
 }
 
 fn arg(arg: &Arg) -> Value {
-    let args = arg.args.iter().map(|a| {
-        json!({"Key": &*a.key, "Value": a.value.as_deref(), "DocComment": a.doc.as_deref().unwrap_or("")})
-    });
+    let args = arg
+        .args
+        .iter()
+        .map(|a| json!({"Key": &*a.key, "Value": a.value.as_deref(), "DocComment": a.doc.as_deref().unwrap_or("")}));
     json!({"Args": args.collect::<Vec<_>>()})
 }
 

@@ -21,7 +21,9 @@ const SHORTEST: Duration = Duration::from_millis(1);
 
 pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Healthcheck> {
     let Args::Health { kind, command } = &node.args else {
-        problems.whole("NoArguments", "`HEALTHCHECK` holds no command").expected("`HEALTHCHECK CMD …`, or `HEALTHCHECK NONE`");
+        problems
+            .whole("NoArguments", "`HEALTHCHECK` holds no command")
+            .expected("`HEALTHCHECK CMD …`, or `HEALTHCHECK NONE`");
         return None;
     };
     // As elsewhere, flags before NONE are not looked at.
@@ -96,7 +98,9 @@ fn retries(given: &Given, problems: &mut Problems) -> u32 {
         Some(count) => count,
         None => {
             let message = format!("`--retries` cannot be `{text}`");
-            problems.at(&format!("--retries={text}"), "InvalidRetries", message).expected("a number, 0 for the default");
+            problems
+                .at(&format!("--retries={text}"), "InvalidRetries", message)
+                .expected("a number, 0 for the default");
             0
         }
     }

@@ -55,8 +55,25 @@ pub struct MountError {
 }
 
 const KEYS: [&str; 19] = [
-    "type", "from", "source", "target", "readonly", "id", "sharing", "required", "size", "mode", "uid", "gid", "src",
-    "dst", "destination", "ro", "rw", "readwrite", "env",
+    "type",
+    "from",
+    "source",
+    "target",
+    "readonly",
+    "id",
+    "sharing",
+    "required",
+    "size",
+    "mode",
+    "uid",
+    "gid",
+    "src",
+    "dst",
+    "destination",
+    "ro",
+    "rw",
+    "readwrite",
+    "env",
 ];
 
 impl MountKind {
@@ -208,7 +225,8 @@ impl Reader {
         }
         let names: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
         let message = format!("a mount of type `{}` has no option `{key}`", self.mount.kind.as_str());
-        Err(MountError::new(field, message).hint(format!("`{key}` is for `type={}`, which comes first", names.join("|"))))
+        Err(MountError::new(field, message)
+            .hint(format!("`{key}` is for `type={}`, which comes first", names.join("|"))))
     }
 
     fn finish(mut self, value: &str) -> Result<Mount, MountError> {
@@ -225,7 +243,10 @@ impl Reader {
             }
         }
         if mount.sharing.is_some() && kind != MountKind::Cache {
-            return refuse(format!("a mount of type `{}` cannot be shared; `sharing` is for `type=cache`", kind.as_str()));
+            return refuse(format!(
+                "a mount of type `{}` cannot be shared; `sharing` is for `type=cache`",
+                kind.as_str()
+            ));
         }
         if kind == MountKind::Secret {
             if !mount.from.is_empty() {
@@ -235,7 +256,9 @@ impl Reader {
                 return refuse("a secret's mount needs an `id` or a `target`".into());
             }
             if !mount.source.is_empty() && !mount.id.is_empty() {
-                return refuse("`source` and `id` of a secret's mount are the same thing; only one can be given".into());
+                return refuse(
+                    "`source` and `id` of a secret's mount are the same thing; only one can be given".into(),
+                );
             }
         }
         Ok(mount)

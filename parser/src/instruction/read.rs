@@ -232,14 +232,18 @@ fn arg(node: &Node, problems: &mut Problems) -> Option<Arg> {
 }
 
 fn blank_name(word: &str, problems: &mut Problems) {
-    problems.at(word, "BlankName", "there is no name before the `=`").expected("`name=value`, without blanks around `=`");
+    problems
+        .at(word, "BlankName", "there is no name before the `=`")
+        .expected("`name=value`, without blanks around `=`");
 }
 
 fn pairs(node: &Node, problems: &mut Problems) -> Option<Vec<Pair>> {
     flags::read(node, &[], problems);
     let Args::Pairs(pairs) = &node.args else {
         let keyword = problems.keyword();
-        problems.whole("NoArguments", format!("`{keyword}` sets nothing")).expected(format!("`{keyword} name=value …`"));
+        problems
+            .whole("NoArguments", format!("`{keyword}` sets nothing"))
+            .expected(format!("`{keyword} name=value …`"));
         return None;
     };
     for pair in pairs.iter().filter(|pair| pair.key.is_empty()) {
