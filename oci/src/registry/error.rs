@@ -1,0 +1,130 @@
+//! Why a registry did not give what was asked of it. Every error says which image, and of which blob of it.
+
+use std::fmt;
+
+use crate::digest::Digest;
+use crate::image::ConfigError;
+use crate::manifest::ManifestError;
+use crate::reference::Reference;
+use crate::verify::VerifyError;
+
+/// What was asked for: an image, or a blob of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    image: String,
+    registry: String,
+    digest: Option<Digest>,
+}
+
+impl Subject {
+    pub(super) fn new(image: &Reference) -> Self {
+        Self { image: image.familiar(), registry: image.registry().to_owned(), digest: None }
+    }
+
+    /// A blob of the same image.
+    #[must_use]
+    pub(super) fn of(&self, digest: Digest) -> Self {
+        Self { digest: Some(digest), ..self.clone() }
+    }
+
+    pub fn registry(&self) -> &str {
+        &self.registry
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.digest.filter(|digest| !self.image.ends_with(&digest.to_string())) {
+            Some(digest) => write!(f, "`{digest}` of `{}`", self.image),
+            None => write!(f, "`{}`", self.image),
+        }
+    }
+}
+
+/// Why a registry did not give what was asked of it.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    #[error("cannot start the network threads: {source}")]
+    Start { source: std::io::Error },
+    #[error("cannot set up the HTTP client: {reason}")]
+    Client { reason: String },
+    #[error("the network threads ended before the answer came")]
+    Stopped,
+    #[error("cannot get {subject}: no connection to `{}`: {reason}", .subject.registry)]
+    Unreachable { subject: Subject, reason: String },
+    #[error(
+        "cannot get {subject}: `{}` wants to know who asks\n\
+         hint: log in with `docker login {}`", .subject.registry, .subject.registry
+    )]
+    LoginNeeded { subject: Subject },
+    #[error(
+        "cannot get {subject}: `{}` denies access{}\n\
+         hint: the repository may not exist, or may need a login: `docker login {}`",
+        .subject.registry, detail(.reason), .subject.registry
+    )]
+    Denied { subject: Subject, reason: String },
+    #[error("cannot get {subject}: the credentials for `{}` cannot be had: {reason}", .subject.registry)]
+    Credentials { subject: Subject, reason: String },
+    #[error("cannot get {subject}: `{}` does not have it{}", .subject.registry, detail(.reason))]
+    NotFound { subject: Subject, reason: String },
+    #[error("cannot get {subject}: `{}` answers {status}{}", .subject.registry, detail(.reason))]
+    Refused { subject: Subject, status: u16, reason: String },
+    #[error(
+        "cannot get {subject}: `{}` allows no more requests for now{}\n\
+         hint: try again later, or log in with `docker login {}`",
+        .subject.registry, detail(.reason), .subject.registry
+    )]
+    TooMany { subject: Subject, reason: String },
+    #[error(
+        "cannot get {subject}: `{}` sends a web page, and is no registry or hides behind a log-in page (`{page}`)",
+        .subject.registry
+    )]
+    NotARegistry { subject: Subject, page: String },
+    #[error("cannot get {subject}: {reason}")]
+    BadAnswer { subject: Subject, reason: String },
+    #[error("cannot get {subject}: what is sent is longer than {limit} bytes")]
+    TooLong { subject: Subject, limit: u64 },
+    #[error("cannot get {subject}: nothing came from `{}` for {seconds} seconds", .subject.registry)]
+    Stalled { subject: Subject, seconds: u64 },
+    #[error("cannot get {subject}: the connection to `{}` broke: {reason}", .subject.registry)]
+    Broken { subject: Subject, reason: String },
+    #[error("{subject} has other contents: expected `{expected}`, got `{got}`")]
+    WrongDigest { subject: Subject, expected: Digest, got: Digest },
+    #[error("{subject} is not what its manifest says: {source}")]
+    Unverified { subject: Subject, source: VerifyError },
+    #[error("cannot use {subject}: {source}")]
+    Manifest { subject: Subject, source: ManifestError },
+    #[error("cannot use {subject}: {source}")]
+    Config { subject: Subject, source: ConfigError },
+    #[error("cannot use {subject}: too many indexes lie one in another")]
+    TooNested { subject: Subject },
+}
+
+impl RegistryError {
+    /// Whether the same request may succeed when it is made again.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Stalled { .. } | Self::Broken { .. } | Self::TooMany { .. } => true,
+            Self::Refused { status, .. } => *status >= 500,
+            Self::Start { .. }
+            | Self::Client { .. }
+            | Self::Stopped
+            | Self::LoginNeeded { .. }
+            | Self::Denied { .. }
+            | Self::Credentials { .. }
+            | Self::NotFound { .. }
+            | Self::NotARegistry { .. }
+            | Self::BadAnswer { .. }
+            | Self::TooLong { .. }
+            | Self::WrongDigest { .. }
+            | Self::Unverified { .. }
+            | Self::Manifest { .. }
+            | Self::Config { .. }
+            | Self::TooNested { .. } => false,
+        }
+    }
+}
+
+fn detail(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
+}
