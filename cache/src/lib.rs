@@ -13,8 +13,39 @@
 //!   ingest/<lease>/           what is being made and not committed
 //!   leases/<lease>            held by flock while its process lives
 //!   locks/<key>               held by flock while a step is being built
+//!   trash/                    what is to be deleted when nobody waits
 //!   aside/                    what was found damaged
 //! ```
 //!
 //! Nothing is visible before its commit: written aside, renamed, then its row written. A killed process leaves only
 //! rubbish under `ingest/`, which the next one sweeps when the lease's lock is free.
+
+pub mod contexts;
+
+mod blob;
+mod boot;
+mod db;
+mod error;
+mod fsck;
+mod image;
+mod keeper;
+mod layer;
+mod layer_blob;
+mod layout;
+mod lease;
+mod lock;
+mod mount;
+mod orphans;
+mod record;
+mod store;
+
+pub use blob::BlobWriter;
+pub use boot::Boot;
+pub use error::Error;
+pub use fsck::{Depth, Problem};
+pub use image::{Image, Resolution};
+pub use layer::{Committed, Ingest, LayerRow};
+pub use layer_blob::{LayerBlob, Origin};
+pub use mount::MountLock;
+pub use record::{CacheKey, KeyLock, Record};
+pub use store::Store;

@@ -1,0 +1,9 @@
+//! The store's contract, as its users meet it.
+
+mod blobs;
+mod damage;
+mod images;
+mod layers;
+mod leases;
+mod records;
+mod support;
