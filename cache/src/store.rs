@@ -149,7 +149,10 @@ fn make(layout: &Layout) -> Result<(), Error> {
         fs::create_dir_all(parent).map_err(Error::io("make the directory", parent))?;
     }
     lease::make_dir(root)?;
-    let is_ours = |name: &String| name.starts_with("version") || DIRECTORIES.contains(&name.as_str());
+    // Somebody else may be making it just now, and be further.
+    let is_ours = |name: &String| {
+        ["version", "kiln.db"].iter().any(|ours| name.starts_with(ours)) || DIRECTORIES.iter().any(|ours| ours == name)
+    };
     if !lease::names(root)?.iter().all(is_ours) {
         return Err(Error::NotAStore { root: root.to_owned() });
     }
