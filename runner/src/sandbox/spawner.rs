@@ -1,66 +1,187 @@
-//! The caller's side: starts sandboxes through a small process, and follows them to their end.
+//! The caller's side: has sandboxes started by the zygote. Knows plans and messages, but not how either is carried out.
+//!
+//! For each run: the bottom layer of mountpoints is made sure of, the plan is made and put into a file in memory, a
+//! socket pair of the run's own and the streams go with it to the zygote, and then the init's word is waited for.
+//! Runs share nothing but the zygote's socket, whose messages arrive whole: so any number of threads may spawn at once.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use rustix::fs::MemfdFlags;
 
 use super::error::SandboxError;
-use super::spec::{Outcome, RunSpec, Stdio};
+use super::kernel::{self, Forked};
+use super::machine::Machine;
+use super::plan::{Plan, plan};
+use super::running::{Made, Process};
+use super::spec::{Root, RunSpec, Stdio};
+use super::stub;
+use super::wire::{self, Failed, Reply};
+use super::zygote::{self, Request};
 
-/// Starts sandboxes. Cheap to share: `spawn` may be called from many threads at once.
+/// Starts sandboxes. Cheap to share: `spawn` may be called from many threads at once. The zygote ends with it.
 #[derive(Debug)]
 pub struct Spawner {
-    _control: OwnedFd,
-}
-
-/// A running sandbox. Dropping it kills everything in it.
-#[derive(Debug)]
-pub struct Process {
-    pidfd: OwnedFd,
-    terminal: Option<OwnedFd>,
+    control: OwnedFd,
+    zygote: libc::pid_t,
+    machine: Machine,
+    /// Bottom layers known to be there.
+    stubs: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Spawner {
-    /// Forks the small process; best done before threads are started and much memory is used.
+    /// Forks the zygote; best done before much memory is used, as all of it is mapped by the zygote too.
     /// `scratch` is a directory on the filesystem of the layers, kept from run to run; it is made when missing.
     pub fn start(scratch: &Path) -> Result<Spawner, SandboxError> {
-        Err(SandboxError::Invalid { what: format!("not there yet: `{}`", scratch.display()) })
+        let machine = Machine::probe(scratch)?;
+        let failed = |what: &str| {
+            let what = what.to_owned();
+            move |source| SandboxError::Start { what, source }
+        };
+        let (ours, theirs) = wire::pair().map_err(failed("make a socket pair"))?;
+        let zygote = match kernel::fork().map_err(failed("fork"))? {
+            Forked::Child => zygote::main(theirs, machine.rung),
+            Forked::Parent(pid) => pid,
+        };
+        drop(theirs);
+        let spawner = Spawner { control: ours, zygote, machine, stubs: Mutex::default() };
+        match wire::recv(spawner.control.as_fd()).map_err(failed("hear from it"))? {
+            Some((Reply::Ready, _)) => Ok(spawner),
+            Some((Reply::NotReady { what, errno }, _)) => {
+                Err(SandboxError::Start { what, source: io::Error::from_raw_os_error(errno) })
+            }
+            Some(_) | None => Err(failed("hear from it")(io::ErrorKind::UnexpectedEof.into())),
+        }
     }
 
     /// Returns when the program has been executed, or with the step that failed.
     /// A program that cannot be executed is no error: a line on its standard error, and the outcome 126 or 127.
-    pub fn spawn(&self, spec: &RunSpec, _stdio: Stdio) -> Result<Process, SandboxError> {
-        Err(SandboxError::Invalid { what: format!("not there yet: `{}`", spec.hostname) })
+    pub fn spawn(&self, spec: &RunSpec, stdio: Stdio) -> Result<Process, SandboxError> {
+        validate(spec)?;
+        let plan = plan(spec, &stdio, &self.machine, &self.stub(spec)?);
+        let (ours, theirs) = wire::pair().map_err(unreachable("make a socket pair"))?;
+        self.request(&plan, theirs, stdio)?;
+        self.started(spec, &plan, ours)
     }
 
     /// What this machine does not grant, one sentence each: for a `doctor` or a debug log.
     pub fn notes(&self) -> &[String] {
-        &[]
+        &self.machine.notes
+    }
+
+    fn stub(&self, spec: &RunSpec) -> Result<PathBuf, SandboxError> {
+        let mountpoints = stub::mountpoints(spec);
+        let path = self.machine.stubs.join(stub::name(&mountpoints));
+        let mut known = self.stubs.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if !known.contains(&path) {
+            stub::prepare(&path, &mountpoints)?;
+            known.insert(path.clone());
+        }
+        Ok(path)
+    }
+
+    fn request(&self, plan: &Plan, run: OwnedFd, stdio: Stdio) -> Result<(), SandboxError> {
+        let plan = in_memory(plan).map_err(unreachable("write the plan"))?;
+        let mut descriptors = vec![run, plan];
+        match stdio {
+            Stdio::Pipes { stdin, stdout, stderr } => {
+                descriptors.extend(stdin);
+                descriptors.extend([stdout, stderr]);
+            }
+            Stdio::Terminal { .. } => {}
+        }
+        let descriptors: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
+        wire::send(self.control.as_fd(), &Request, &descriptors).map_err(unreachable("send a request"))
+    }
+
+    /// The zygote tells of the clone, and the init of the start; which comes first is not certain.
+    fn started(&self, spec: &RunSpec, plan: &Plan, run: OwnedFd) -> Result<Process, SandboxError> {
+        let program = spec.args.first().cloned().unwrap_or_default();
+        let mut pidfd = None;
+        let mut start = None;
+        while pidfd.is_none() || start.is_none() {
+            let message = wire::recv(run.as_fd()).map_err(unreachable("hear from the init"))?;
+            let Some((reply, descriptors)) = message else { return Err(SandboxError::Killed { program }) };
+            match reply {
+                Reply::Cloned => pidfd = descriptors.into_iter().next(),
+                Reply::NotCloned { errno } => {
+                    return Err(SandboxError::Clone { source: io::Error::from_raw_os_error(errno) });
+                }
+                Reply::Started { made } => start = Some((made, descriptors.into_iter().next())),
+                Reply::Failed { step, errno, detail, made } => {
+                    clean(spec, made);
+                    return Err(failure(plan, step, errno, detail));
+                }
+                Reply::Ended(_) | Reply::Ready | Reply::NotReady { .. } => {}
+            }
+        }
+        let (Some(pidfd), Some((made, terminal))) = (pidfd, start) else {
+            return Err(SandboxError::Killed { program });
+        };
+        Ok(Process::new(program, run, pidfd, terminal, made_in(spec, made)))
     }
 }
 
-impl Process {
-    /// Waits until the process has ended and nothing of its sandbox lives: no process, no mount.
-    /// So whoever reads its pipes gets their end too. May be called again, and from another thread than `kill`.
-    pub fn wait(&self) -> Result<Outcome, SandboxError> {
-        Err(SandboxError::Killed { program: String::new() })
+impl Drop for Spawner {
+    /// The zygote sees that its socket has no other end. Waited for, so that no dead process is left behind.
+    fn drop(&mut self) {
+        let _ = rustix::net::shutdown(&self.control, rustix::net::Shutdown::Both);
+        kernel::reap_pid(self.zygote);
     }
+}
 
-    /// Kills everything in the sandbox at once.
-    pub fn kill(&self) {}
+fn unreachable(what: &'static str) -> impl FnOnce(io::Error) -> SandboxError {
+    move |source| SandboxError::Zygote { what, source }
+}
 
-    /// Sends a signal to the process.
-    pub fn signal(&self, _signal: i32) {}
+fn failure(plan: &Plan, step: Failed, errno: i32, detail: String) -> SandboxError {
+    let named = match step {
+        Failed::Setup(at) => plan.setup.get(at).map(ToString::to_string),
+        Failed::Process(at) => plan.process.get(at).map(ToString::to_string),
+        Failed::Init => None,
+    };
+    let step = named.unwrap_or_else(|| "prepare the process".to_owned());
+    SandboxError::Step { step, detail, source: io::Error::from_raw_os_error(errno) }
+}
 
-    /// Tells the terminal its new size.
-    pub fn resize(&self, _rows: u16, _columns: u16) {}
-
-    /// The master side of the terminal, when there is one.
-    pub fn terminal(&self) -> Option<BorrowedFd<'_>> {
-        self.terminal.as_ref().map(AsFd::as_fd)
+/// What no kernel could be told.
+fn validate(spec: &RunSpec) -> Result<(), SandboxError> {
+    let program = spec.args.first().cloned().unwrap_or_default();
+    let invalid = |what: String| Err(SandboxError::Invalid { program: program.clone(), what });
+    let strings = spec.args.iter().chain(&spec.env).chain([&spec.cwd, &spec.hostname]);
+    let targets = spec.mounts.iter().map(|mount| &mount.target).chain(spec.files.iter().map(|file| &file.target));
+    if let Some(bad) = strings.chain(targets.clone()).find(|string| string.contains('\0')) {
+        return invalid(format!("a zero byte in {bad:?}"));
     }
-
-    /// Readable when the sandbox is dead.
-    pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
+    if let Some(bad) = targets.chain([&spec.cwd]).find(|path| !path.starts_with('/')) {
+        return invalid(format!("`{bad}` is not an absolute path"));
     }
+    if spec.args.is_empty() {
+        return invalid("no program to run".to_owned());
+    }
+    Ok(())
+}
+
+fn in_memory(plan: &Plan) -> io::Result<OwnedFd> {
+    let file = fs::File::from(rustix::fs::memfd_create("plan", MemfdFlags::CLOEXEC)?);
+    let mut writer = io::BufWriter::with_capacity(64 * 1024, file);
+    serde_json::to_writer(&mut writer, plan)?;
+    Ok(writer.into_inner()?.into())
+}
+
+/// Mountpoints that were made in the root are taken away when nothing is mounted there any more.
+fn made_in(spec: &RunSpec, paths: Vec<String>) -> Made {
+    let base = match &spec.root {
+        Root::Overlay { upper, .. } => upper.clone(),
+        Root::Dir(path) => path.clone(),
+    };
+    Made { base, paths }
+}
+
+fn clean(spec: &RunSpec, paths: Vec<String>) {
+    made_in(spec, paths).remove();
 }
