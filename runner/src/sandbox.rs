@@ -32,5 +32,3 @@ pub use error::SandboxError;
 pub use running::Process;
 pub use spawner::Spawner;
 pub use spec::{Outcome, RunSpec, Stdio};
-
-
