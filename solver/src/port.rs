@@ -107,18 +107,36 @@ pub enum Stream {
 
 /// Says that everything is to stop. Cheap to clone and to ask.
 #[derive(Debug, Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel {
+    flag: Arc<AtomicBool>,
+    /// Those it came from: any of them stops it too.
+    parents: Vec<Arc<AtomicBool>>,
+}
 
 impl Cancel {
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// One that is canceled with this one, or alone.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        let parents = self.parents.iter().chain([&self.flag]).cloned().collect();
+        Self { flag: Arc::default(), parents }
+    }
+
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Release);
+        self.flag.store(true, Ordering::Release);
     }
 
     pub fn is_canceled(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.parents.iter().chain([&self.flag]).any(|flag| flag.load(Ordering::Acquire))
+    }
+}
+
+impl Failure {
+    /// A failure with a whole message and nothing beneath it.
+    pub fn other(message: impl Into<String>) -> Self {
+        Self::Other { message: message.into(), hint: None, source: None }
     }
 }

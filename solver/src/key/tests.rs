@@ -1,0 +1,125 @@
+//! What keys are made of, pinned: a change here changes every cache in the world, and needs a new [`VERSION`].
+
+use expect_test::{Expect, expect};
+use graph::Slot;
+use oci::{ContentDigest, LayerId};
+use proptest::prelude::*;
+
+use super::*;
+
+fn check(op: &Op, expected: Expect) {
+    let fields = op_fields(op);
+    let mut lines: Vec<String> = fields
+        .fields()
+        .iter()
+        .map(|field| format!("{} = {}", field.name, String::from_utf8_lossy(&field.value)))
+        .collect();
+    lines.push(fields.digest().to_string());
+    expected.assert_eq(&(lines.join("\n") + "\n"));
+}
+
+fn exec() -> ExecOp {
+    ExecOp {
+        root: Some(Slot(0)),
+        args: ["/bin/sh", "-c", "npm ci"].map(str::to_owned).to_vec(),
+        env: ["PATH=/bin", "A=b=c"].map(str::to_owned).to_vec(),
+        cwd: "/app".to_owned(),
+        user: "node".to_owned(),
+        hostname: None,
+        network: Network::Default,
+        security: Security::Sandbox,
+        mounts: vec![
+            Mount {
+                target: "/root/.npm".to_owned(),
+                kind: MountKind::Cache {
+                    id: "npm".to_owned(),
+                    sharing: Sharing::Locked,
+                    from: None,
+                    source: "/".to_owned(),
+                    mode: 0o755,
+                    uid: 0,
+                    gid: 0,
+                },
+                readonly: false,
+            },
+            Mount {
+                target: "/src".to_owned(),
+                kind: MountKind::Bind { from: Some(Slot(1)), source: "/".to_owned() },
+                readonly: true,
+            },
+        ],
+        proxy_env: vec!["HTTP_PROXY=http://proxy".to_owned()],
+    }
+}
+
+fn copy() -> Copy {
+    Copy {
+        from: Some(Slot(1)),
+        src: "/src".to_owned(),
+        dest: "/app/".to_owned(),
+        owner: Some(Owner { user: Some(UserRef::Name("node".to_owned())), group: Some(UserRef::Id(7)) }),
+        mode: Some(Mode::Octal(0o644)),
+        follow_symlinks: true,
+        dir_contents_only: true,
+        unpack_archives: false,
+        create_dest_path: true,
+        allow_wildcard: true,
+        allow_empty_wildcard: true,
+        include_patterns: vec![],
+        exclude_patterns: vec!["*.md".to_owned()],
+        replace_existing: false,
+        mtime: None,
+    }
+}
+
+#[test]
+fn fields_of_an_exec() {
+    check(
+        &Op::Exec(exec()),
+        expect![[r#""#]],
+    );
+}
+
+#[test]
+fn fields_of_a_copy() {
+    check(
+        &Op::File(FileOp { base: Some(Slot(0)), actions: vec![FileAction::Copy(Box::new(copy()))] }),
+        expect![[r#""#]],
+    );
+}
+
+#[test]
+fn what_does_not_matter_is_in_no_key() {
+    let with_proxy = op_fields(&Op::Exec(exec()));
+    let without = op_fields(&Op::Exec(ExecOp { proxy_env: vec![], ..exec() }));
+    assert_eq!(with_proxy, without);
+}
+
+#[test]
+fn every_input_is_in_the_whole_key() {
+    let layer = |text: &[u8]| LayerId::Built(ContentDigest::of(text));
+    let op = op_fields(&Op::Merge);
+    let key = |inputs: &[Value]| whole(&op, inputs).map(|manifest| manifest.digest());
+    let one = Value::Snapshot(vec![layer(b"a"), layer(b"b")]);
+    let two = Value::Snapshot(vec![layer(b"a")]);
+    let three = Value::Snapshot(vec![layer(b"b")]);
+    assert_ne!(key(&[one.clone()]), key(&[two.clone(), three.clone()]));
+    assert_ne!(key(&[two.clone(), three.clone()]), key(&[three, two]));
+    assert_eq!(key(&[one, Value::Local("context".to_owned())]), None);
+}
+
+proptest! {
+    /// Two steps have one key exactly when they are the same step: no field runs into the next.
+    #[test]
+    fn different_steps_have_different_keys(
+        args in proptest::collection::vec("[ab]{0,2}", 0..3),
+        others in proptest::collection::vec("[ab]{0,2}", 0..3),
+        cwd in "/[ab]?", other_cwd in "/[ab]?",
+    ) {
+        let one = ExecOp { args, cwd, ..exec() };
+        let other = ExecOp { args: others, cwd: other_cwd, ..exec() };
+        let same = one == other;
+        let (one, other) = (op_fields(&Op::Exec(one)), op_fields(&Op::Exec(other)));
+        prop_assert_eq!(one.digest() == other.digest(), same);
+    }
+}
