@@ -17,7 +17,7 @@ test: setup-test
 
 # Measures the table of docs/performance.md, peers in the same run.
 bench: setup-bench build
-	bench/run.sh $(KILN)
+	bench/run.py $(KILN)
 
 # Each fuzz target for a minute.
 fuzz:
