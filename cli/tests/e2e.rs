@@ -1,0 +1,7 @@
+//! End to end: the real binary on real contexts. Each module is one side of it; `harness` is what they share.
+
+mod e2e {
+    pub mod harness;
+
+    mod corpus;
+}
