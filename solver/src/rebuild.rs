@@ -15,7 +15,7 @@ use graph::{Manifest, Op};
 use oci::{ContentDigest, LayerId};
 
 use crate::key;
-use crate::port::{Cancel, Failure, Job, Progress, Sight, Update, Value};
+use crate::port::{Cancel, Failure, Job, Sight, Update, Value};
 use crate::solve::Ports;
 
 /// How a vertex came to its value.
@@ -118,7 +118,10 @@ impl Rebuild<'_> {
                 return Ok(Some(layers));
             }
         }
-        let Some(layer) = keys.layer.filter(|layer| self.store.has_layer(layer)) else { return Ok(None) };
+        let Some(layer) = keys.layer else { return Ok(None) };
+        if !self.store.has_layer(&layer).map_err(|error| failure(error, "cannot look for the layer"))? {
+            return Ok(None);
+        }
         self.record(keys, &[layer])?;
         Ok(Some(vec![layer]))
     }

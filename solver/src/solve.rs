@@ -118,7 +118,7 @@ struct Desk<'a> {
     failures: Vec<(VertexId, Failure)>,
 }
 
-impl Solving<'_> {
+impl<'a> Solving<'a> {
     /// Works until there is nothing to take.
     fn work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
         let mut desk = self.desk();
@@ -152,7 +152,7 @@ impl Solving<'_> {
     }
 
     /// Starts workers for what else is ready.
-    fn hire<'scope>(&'scope self, desk: &mut Desk<'_>, scope: &'scope Scope<'scope, '_>) {
+    fn hire<'scope>(&'scope self, desk: &mut Desk<'a>, scope: &'scope Scope<'scope, '_>) {
         let idle = self.options.parallelism.saturating_sub(desk.workers);
         for _ in 0..desk.schedule.ready().min(idle) {
             // Where no thread can be had, those there are do the work.
@@ -181,7 +181,7 @@ impl Solving<'_> {
         result
     }
 
-    fn settle(&self, desk: &mut Desk<'_>, id: VertexId, result: Result<(Value, Step), Failure>) {
+    fn settle(&self, desk: &mut Desk<'a>, id: VertexId, result: Result<(Value, Step), Failure>) {
         match result {
             Ok((value, step)) => {
                 desk.steps.insert(id, step);
@@ -198,7 +198,7 @@ impl Solving<'_> {
         }
     }
 
-    fn desk(&self) -> MutexGuard<'_, Desk<'_>> {
+    fn desk(&self) -> MutexGuard<'_, Desk<'a>> {
         // A worker that panicked has left its vertex running; the scope passes its panic on.
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }

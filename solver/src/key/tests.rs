@@ -76,7 +76,34 @@ fn copy() -> Copy {
 fn fields_of_an_exec() {
     check(
         &Op::Exec(exec()),
-        expect![[r#""#]],
+        expect![[r#"
+            version = 1
+            op = exec
+            root = 0
+            args.0 = /bin/sh
+            args.1 = -c
+            args.2 = npm ci
+            env.PATH = /bin
+            env.A = b=c
+            cwd = /app
+            user = node
+            network = default
+            security = sandbox
+            mounts.0.target = /root/.npm
+            mounts.0.kind = cache
+            mounts.0.id = npm
+            mounts.0.sharing = locked
+            mounts.0.source = /
+            mounts.0.mode = 0755
+            mounts.0.uid = 0
+            mounts.0.gid = 0
+            mounts.1.target = /src
+            mounts.1.readonly = true
+            mounts.1.kind = bind
+            mounts.1.from = 1
+            mounts.1.source = /
+            blake3:62b116ae8f608e8900358e24cfa7d3639c37a41b37be8d3eceb03a9f43a19f16
+        "#]],
     );
 }
 
@@ -84,7 +111,25 @@ fn fields_of_an_exec() {
 fn fields_of_a_copy() {
     check(
         &Op::File(FileOp { base: Some(Slot(0)), actions: vec![FileAction::Copy(Box::new(copy()))] }),
-        expect![[r#""#]],
+        expect![[r#"
+            version = 1
+            op = file
+            base = 0
+            actions.0.kind = copy
+            actions.0.from = 1
+            actions.0.src = /src
+            actions.0.dest = /app/
+            actions.0.owner.user = name node
+            actions.0.owner.group = 7
+            actions.0.mode = 0644
+            actions.0.follow_symlinks = true
+            actions.0.dir_contents_only = true
+            actions.0.create_dest_path = true
+            actions.0.allow_wildcard = true
+            actions.0.allow_empty_wildcard = true
+            actions.0.exclude.0 = *.md
+            blake3:6a07aa60888abe6dbff8e3c147e85d4a720d091746c8070338acfb2d27c86709
+        "#]],
     );
 }
 

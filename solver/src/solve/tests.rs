@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use graph::op::{Network, Security};
 use graph::{ExecOp, Manifest, Meta, Op, Slot, SourceOp, Vertex};
-use oci::tree::{Entry, Kind, Meta as EntryMeta};
-use oci::{ContentDigest, LayerId, Tree};
+use oci::tree::{Entry, Kind, Meta as EntryMeta, TreeBuilder};
+use oci::{ContentDigest, LayerId};
 use tempfile::TempDir;
 
 use super::*;
@@ -48,7 +48,9 @@ fn commit(store: &Store, text: &str) -> LayerId {
     std::fs::write(ingest.fs().join("file"), text).expect("the ingest directory is ours");
     let kind = Kind::File { size: text.len() as u64, content: ContentDigest::of(text.as_bytes()) };
     let meta = EntryMeta { mode: 0o644, ..EntryMeta::default() };
-    let tree = Tree::build([Entry { path: (*b"file").into(), kind, meta }]).expect("a good path");
+    let mut builder = TreeBuilder::new();
+    builder.push(Entry { path: (*b"file").into(), kind, meta }).expect("a good path");
+    let tree = builder.build().expect("one file is a tree");
     let id = LayerId::Built(tree.digest());
     store.commit_layer(ingest, id, &tree).expect("the store is sound");
     id
@@ -125,8 +127,19 @@ struct Build {
 
 impl Build {
     fn step(&mut self, command: &str, inputs: &[usize]) -> usize {
+        self.exec(command, inputs.first().map(|_| Slot(0)), inputs)
+    }
+
+    /// A step that looks at a local directory: at the world's variable, that is.
+    fn look(&mut self, variable: &str, root: Option<usize>) -> usize {
+        let local = self.add(Op::Source(SourceOp::Local { name: "context".to_owned() }), "context", &[]);
+        let inputs: Vec<usize> = root.into_iter().chain([local]).collect();
+        self.exec(&format!("look {variable}"), root.map(|_| Slot(0)), &inputs)
+    }
+
+    fn exec(&mut self, command: &str, root: Option<Slot>, inputs: &[usize]) -> usize {
         let exec = ExecOp {
-            root: (!inputs.is_empty()).then_some(Slot(0)),
+            root,
             args: command.split(' ').map(str::to_owned).collect(),
             env: Vec::new(),
             cwd: "/".to_owned(),
@@ -184,7 +197,7 @@ fn a_step_that_comes_to_the_same_contents_cuts_off_what_follows() {
     let (_dir, store) = store();
     let mut world = World::default();
     let mut build = Build::default();
-    let source = build.step("look x", &[]);
+    let source = build.look("x", None);
     let middle = build.step("write same", &[source]);
     let last = build.step("length", &[middle]);
     build.solve(last, &world, &store).expect("nothing fails");
@@ -192,7 +205,7 @@ fn a_step_that_comes_to_the_same_contents_cuts_off_what_follows() {
 
     // Another command with the same result: its own users hit.
     let mut build = Build::default();
-    let source = build.step("look y", &[]);
+    let source = build.look("y", None);
     let middle = build.step("write same", &[source]);
     let last = build.step("length", &[middle]);
     build.solve(last, &world, &store).expect("nothing fails");
@@ -209,8 +222,8 @@ fn a_step_hits_although_an_input_it_does_not_see_has_changed() {
     let world = World::default();
     let mut build = Build::default();
     let (one, other) = (build.step("write 1", &[]), build.step("write 2", &[]));
-    let on_one = build.step("look x", &[one]);
-    let on_other = build.step("look x", &[other]);
+    let on_one = build.look("x", Some(one));
+    let on_other = build.look("x", Some(other));
     build.solve(on_one, &world, &store).expect("nothing fails");
     build.solve(on_other, &world, &store).expect("nothing fails");
     assert_eq!(world.ran(), ["write 1", "look x", "write 2"]);
