@@ -4,4 +4,6 @@ mod e2e {
     pub mod harness;
 
     mod corpus;
+    mod crash;
+    mod hostile;
 }
