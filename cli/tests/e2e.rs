@@ -3,7 +3,9 @@
 mod e2e {
     pub mod harness;
 
+    mod caching;
     mod corpus;
     mod crash;
     mod hostile;
+    mod instructions;
 }
