@@ -301,7 +301,7 @@ fn five_hundred_layers() {
     let spec = spec_on(lowers, &lab.path("deep"), "ls -d /file-* | wc -l; cat /top");
     let ran = lab.run(&spec);
     assert_eq!((ran.out.as_str(), ran.err.as_str()), ("499\n498", ""));
-    assert_eq!(names(&lab.path("deep/upper")), Vec::<String>::new());
+    assert_eq!(names(&lab.path("deep/upper")), Vec::<String>::new(), "mountpoints are taken away");
 }
 
 #[test]

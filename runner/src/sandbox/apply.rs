@@ -111,14 +111,24 @@ fn enter_root(world: &mut World) -> io::Result<()> {
 
 /// The mountpoint of a standard filesystem. A link in its place would put it where the image's author wants it.
 fn standard_target(path: &str, world: &mut World) -> io::Result<OwnedFd> {
+    if let Some(name) = path.strip_prefix("/dev/") {
+        return device_subdirectory(name, world);
+    }
     match resolve::plainly(world.root()?, path) {
-        Ok(found) => Ok(found),
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
             world.target(path, Kind::Directory)?;
             resolve::plainly(world.root()?, path)
         }
-        Err(error) => Err(error),
+        found => found,
     }
+}
+
+/// In the tmpfs that we have just mounted there, so nothing is in the way.
+fn device_subdirectory(name: &str, world: &mut World) -> io::Result<OwnedFd> {
+    let devices = device_directory(world)?;
+    rustix::fs::mkdirat(devices, name, Mode::from_raw_mode(0o755))?;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(openat(devices, name, flags, Mode::empty())?)
 }
 
 fn filesystem(name: &str, options: &[(String, String)], attributes: &[Attribute]) -> io::Result<OwnedFd> {

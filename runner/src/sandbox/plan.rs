@@ -135,12 +135,15 @@ const MOST_LAYERS: usize = 500;
 /// The bottom layer is left out rather than one too many: then mountpoints are made in the root.
 fn root(root: &Root, machine: &Machine, stub: &Path) -> Step {
     match root {
-        Root::Overlay { lowers, upper, work } => Step::Overlay {
-            lowers: (lowers.len() < MOST_LAYERS).then(|| stub.to_owned()).into_iter().chain(lowers.iter().cloned()).collect(),
-            upper: upper.clone(),
-            work: work.clone(),
-            user_xattrs: machine.rung == Rung::SingleId,
-        },
+        Root::Overlay { lowers, upper, work } => {
+            let bottom = (lowers.len() < MOST_LAYERS).then(|| stub.to_owned());
+            Step::Overlay {
+                lowers: bottom.iter().chain(lowers).cloned().collect(),
+                upper: upper.clone(),
+                work: work.clone(),
+                user_xattrs: machine.rung == Rung::SingleId,
+            }
+        }
         Root::Dir(path) => Step::RootDirectory(path.clone()),
     }
 }

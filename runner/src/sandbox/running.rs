@@ -45,7 +45,7 @@ impl Process {
         };
         let failed = |source| SandboxError::Wait { program: self.program.clone(), source };
         let outcome = self.outcome().map_err(failed)?;
-        self.wait_for_init().map_err(failed)?;
+        wait_for_init(&self.pidfd).map_err(failed)?;
         made.remove();
         *end = End::Known(outcome);
         Ok(outcome)
@@ -89,13 +89,13 @@ impl Process {
             }
         }
     }
+}
 
-    /// An init is dead only when all in its pid namespace is.
-    fn wait_for_init(&self) -> io::Result<()> {
-        let mut ready = [PollFd::new(&self.pidfd, PollFlags::IN)];
-        rustix::io::retry_on_intr(|| poll(&mut ready, None))?;
-        Ok(())
-    }
+/// An init is dead only when all in its pid namespace is.
+pub(super) fn wait_for_init(pidfd: &OwnedFd) -> io::Result<()> {
+    let mut ready = [PollFd::new(pidfd, PollFlags::IN)];
+    rustix::io::retry_on_intr(|| poll(&mut ready, None))?;
+    Ok(())
 }
 
 impl Drop for Process {

@@ -17,7 +17,7 @@ use super::error::SandboxError;
 use super::kernel::{self, Forked};
 use super::machine::Machine;
 use super::plan::{Plan, plan};
-use super::running::{Made, Process};
+use super::running::{self, Made, Process};
 use super::spec::{Root, RunSpec, Stdio};
 use super::stub;
 use super::wire::{self, Failed, Reply};
@@ -98,31 +98,63 @@ impl Spawner {
         wire::send(self.control.as_fd(), &Request, &descriptors).map_err(unreachable("send a request"))
     }
 
-    /// The zygote tells of the clone, and the init of the start; which comes first is not certain.
     fn started(&self, spec: &RunSpec, plan: &Plan, run: OwnedFd) -> Result<Process, SandboxError> {
         let program = spec.args.first().cloned().unwrap_or_default();
-        let mut pidfd = None;
-        let mut start = None;
-        while pidfd.is_none() || start.is_none() {
-            let message = wire::recv(run.as_fd()).map_err(unreachable("hear from the init"))?;
-            let Some((reply, descriptors)) = message else { return Err(SandboxError::Killed { program }) };
-            match reply {
-                Reply::Cloned => pidfd = descriptors.into_iter().next(),
-                Reply::NotCloned { errno } => {
-                    return Err(SandboxError::Clone { source: io::Error::from_raw_os_error(errno) });
-                }
-                Reply::Started { made } => start = Some((made, descriptors.into_iter().next())),
-                Reply::Failed { step, errno, detail, made } => {
-                    clean(spec, made);
-                    return Err(failure(plan, step, errno, detail));
-                }
-                Reply::Ended(_) | Reply::Ready | Reply::NotReady { .. } => {}
+        let (pidfd, word) = first_words(&run)?;
+        let made = |paths| Made { base: base(&spec.root).to_owned(), paths };
+        match word {
+            Word::Started { made: paths, terminal } => Ok(Process::new(program, run, pidfd, terminal, made(paths))),
+            Word::Failed { step, errno, detail, made: paths } => {
+                running::wait_for_init(&pidfd).map_err(unreachable("wait for the init"))?;
+                made(paths).remove();
+                Err(failure(plan, step, errno, detail))
             }
+            Word::Nothing => Err(SandboxError::Killed { program }),
         }
-        let (Some(pidfd), Some((made, terminal))) = (pidfd, start) else {
-            return Err(SandboxError::Killed { program });
-        };
-        Ok(Process::new(program, run, pidfd, terminal, made_in(spec, made)))
+    }
+}
+
+/// What an init says first.
+enum Word {
+    Started { made: Vec<String>, terminal: Option<OwnedFd> },
+    Failed { step: Failed, errno: i32, detail: String, made: Vec<String> },
+    Nothing,
+}
+
+/// The zygote tells of the clone, and the init how it went; which comes first is not certain.
+fn first_words(run: &OwnedFd) -> Result<(OwnedFd, Word), SandboxError> {
+    let mut pidfd = None;
+    let mut word = None;
+    loop {
+        let message = wire::recv(run.as_fd()).map_err(unreachable("hear from the init"))?;
+        match message {
+            Some((Reply::Cloned, descriptors)) => pidfd = descriptors.into_iter().next(),
+            Some((Reply::NotCloned { errno }, _)) => {
+                return Err(SandboxError::Clone { source: io::Error::from_raw_os_error(errno) });
+            }
+            Some((Reply::Started { made }, descriptors)) => {
+                word = Some(Word::Started { made, terminal: descriptors.into_iter().next() });
+            }
+            Some((Reply::Failed { step, errno, detail, made }, _)) => {
+                word = Some(Word::Failed { step, errno, detail, made });
+            }
+            // Nobody is left to say more: the init was killed, or the zygote.
+            None if pidfd.is_some() => word = Some(Word::Nothing),
+            None => return Err(unreachable("hear from it")(io::ErrorKind::UnexpectedEof.into())),
+            Some((Reply::Ended(_) | Reply::Ready | Reply::NotReady { .. }, _)) => {}
+        }
+        match (pidfd, word) {
+            (Some(pidfd), Some(word)) => return Ok((pidfd, word)),
+            (had, said) => (pidfd, word) = (had, said),
+        }
+    }
+}
+
+/// Where on the host something is that the root has at its top.
+fn base(root: &Root) -> &Path {
+    match root {
+        Root::Overlay { upper, .. } => upper,
+        Root::Dir(path) => path,
     }
 }
 
@@ -171,17 +203,4 @@ fn in_memory(plan: &Plan) -> io::Result<OwnedFd> {
     let mut writer = io::BufWriter::with_capacity(64 * 1024, file);
     serde_json::to_writer(&mut writer, plan)?;
     Ok(writer.into_inner()?.into())
-}
-
-/// Mountpoints that were made in the root are taken away when nothing is mounted there any more.
-fn made_in(spec: &RunSpec, paths: Vec<String>) -> Made {
-    let base = match &spec.root {
-        Root::Overlay { upper, .. } => upper.clone(),
-        Root::Dir(path) => path.clone(),
-    };
-    Made { base, paths }
-}
-
-fn clean(spec: &RunSpec, paths: Vec<String>) {
-    made_in(spec, paths).remove();
 }
