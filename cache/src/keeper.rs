@@ -99,7 +99,6 @@ fn keep(chores: &Chores, poked: &AtomicBool, woken: &Receiver<()>) {
 impl Chores {
     /// Everything that is due.
     pub fn tidy(&self, due: Due) -> Result<(), Error> {
-        lease::sweep_locks(&self.layout)?;
         self.forget_lost()?;
         self.make_durable(due)?;
         if due == Due::All || self.log_is_long() {
@@ -158,8 +157,7 @@ impl Chores {
             let ids = delete.query_map([self.boot.id()], |row| row.get::<_, Vec<u8>>(0))?;
             for id in ids {
                 if let Some(layer) = layer_from_sql(&id?) {
-                    let name = format!("{}.{:x}", layer.dir_name(), boot::now());
-                    lease::put_away(&self.layout, &self.layout.layer(&layer), &name)?;
+                    lease::put_away(&self.layout, &self.layout.layer(&layer))?;
                 }
             }
             Ok(())

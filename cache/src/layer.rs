@@ -1,5 +1,4 @@
-//! Layers: made in the ingest directory, committed by rename, looked up by id. Knows not how they are filled or
-//! mounted.
+//! Layers: committed by rename, looked up by id. Knows not how they are filled ([`crate::ingest`]) or mounted.
 //!
 //! A layer is named by its content, so two that have one name have the same content, and the first committed
 //! stands: a step that was run again and made what is there already changes nothing downstream (early cut-off).
@@ -9,7 +8,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
@@ -22,33 +20,13 @@ use crate::blob::set_aside;
 use crate::boot;
 use crate::db::Fault;
 use crate::error::Error;
-use crate::keeper::Keeper;
-use crate::lease::{Lease, make_dir};
+use crate::ingest::Ingest;
 use crate::store::Store;
 
 /// Bytes of encoded trees that are kept decoded.
 const TREE_BUDGET: usize = 16 << 20;
 /// What a file of a layer occupies is a multiple of this on the file systems in use.
 const DISK_BLOCK: u64 = 4096;
-
-/// A layer being made. Dropped before [`Store::commit_layer`], it is put away.
-pub struct Ingest {
-    lease: Arc<Lease>,
-    keeper: Arc<Keeper>,
-    path: PathBuf,
-    fs: PathBuf,
-    work: PathBuf,
-    rest: Rest,
-}
-
-/// What is left of an ingest when it ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rest {
-    /// All that was made: to be put away, so that its space is soon free.
-    Contents,
-    /// Empty directories, that can go with the lease's.
-    Nothing,
-}
 
 /// What the store knows of a layer besides its tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,70 +65,24 @@ struct Validity {
     tree: Vec<u8>,
 }
 
-impl Ingest {
-    /// The directory to fill: the layer's root, an overlay's upper directory.
-    pub fn fs(&self) -> &Path {
-        &self.fs
-    }
-
-    /// An empty directory beside it on the same file system: an overlay's work directory.
-    pub fn work(&self) -> &Path {
-        &self.work
-    }
-
-    /// What holds both. Anything else that is put there goes when the ingest goes.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The directory that becomes `layers/<id>`.
-    fn layer(&self) -> PathBuf {
-        self.path.join("layer")
-    }
-}
-
-impl Drop for Ingest {
-    fn drop(&mut self) {
-        // What cannot be renamed stays under the lease, and goes with it.
-        if self.rest == Rest::Contents && self.lease.discard(&self.path).is_ok() {
-            self.keeper.poke();
-        }
-    }
-}
-
 impl Store {
-    /// Starts a layer.
-    pub fn ingest(&self) -> Result<Ingest, Error> {
-        let path = self.lease.new_path()?;
-        let (lease, keeper) = (Arc::clone(&self.lease), Arc::clone(&self.keeper));
-        let (fs, work) = (path.join("layer/fs"), path.join("work"));
-        make_dir(&path)?;
-        let ingest = Ingest { lease, keeper, path, fs, work, rest: Rest::Contents };
-        make_dir(&ingest.layer())?;
-        make_dir(&ingest.fs)?;
-        make_dir(&ingest.work)?;
-        // It is the root directory that processes of any user see, whatever our umask is.
-        fs::set_permissions(&ingest.fs, fs::Permissions::from_mode(0o755)).map_err(Error::io("set the mode of", &ingest.fs))?;
-        Ok(ingest)
-    }
-
     /// Makes what was ingested the layer `id`, whose tree is `tree`.
     pub fn commit_layer(&self, mut ingest: Ingest, id: LayerId, tree: &Tree) -> Result<Committed, Error> {
         let bytes = tree.to_bytes();
         let source = ingest.layer();
-        write_new(&source.join("tree"), &bytes)?;
+        write_tree(&source.join("tree"), &bytes)?;
         let (row, checksum) = (LayerRow::of(&id, tree), ContentDigest::of(&bytes));
         let target = self.layout.layer(&id);
         let committed = self.db.write(|db| {
             if self.validity(db, &id)?.is_some_and(|known| known.valid) && target.join("fs").is_dir() {
                 return Ok(Committed::Known);
             }
-            move_in(&source, &target)?;
+            move_in(source, &target)?;
             row.insert(db, &id, &checksum, self.boot.id())?;
             Ok(Committed::New)
         })?;
         match committed {
-            Committed::New => ingest.rest = Rest::Nothing,
+            Committed::New => ingest.keep_nothing(),
             Committed::Known => {}
         }
         self.keeper.poke();
@@ -337,9 +269,9 @@ fn move_in(source: &Path, target: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let mut options = fs::OpenOptions::new();
-    let opened = options.write(true).create_new(true).mode(0o600).open(path);
+/// Into the file that was made with the ingest.
+fn write_tree(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let opened = fs::OpenOptions::new().write(true).truncate(true).open(path);
     opened.and_then(|mut file| file.write_all(bytes)).map_err(Error::io("write", path))
 }
 

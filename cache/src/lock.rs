@@ -1,8 +1,8 @@
 //! Locks between processes and threads: files held by `flock`. Knows not what they guard.
 //!
 //! A lock belongs to one open descriptor, so two threads of one process exclude each other like two processes do,
-//! and the kernel frees it when its holder dies, however it dies. The file of a lock is removed by its last holder,
-//! so that they do not pile up. Whoever was waiting then holds the lock of a file that has no name any more, which
+//! and the kernel frees it when its holder dies, however it dies. The file of a lock is removed by its holder, so
+//! that they do not pile up. Whoever was waiting then holds the lock of a file that has no name any more, which
 //! excludes nobody; so a lock counts only when, after it was got, the name still leads to the same file.
 
 use std::fs::{self, File, OpenOptions};
@@ -23,11 +23,20 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 pub struct FileLock {
     path: PathBuf,
     file: File,
+    after: After,
+}
+
+/// What becomes of a lock's file when the lock is given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    Removed,
+    /// For names that are few, and used again.
+    Kept,
 }
 
 impl FileLock {
     /// The lock at `path`; `None` when somebody else holds it.
-    pub(crate) fn try_acquire(path: &Path) -> Result<Option<Self>, Error> {
+    pub(crate) fn try_acquire(path: &Path, after: After) -> Result<Option<Self>, Error> {
         loop {
             let mut options = OpenOptions::new();
             options.read(true).write(true).create(true).truncate(false).mode(0o600);
@@ -39,7 +48,7 @@ impl FileLock {
                 Err(errno) => return Err(Error::os("lock", path)(errno)),
             }
             if leads_to(path, &file).map_err(Error::io("look at the lock", path))? {
-                return Ok(Some(Self { path: path.to_owned(), file }));
+                return Ok(Some(Self { path: path.to_owned(), file, after }));
             }
         }
     }
@@ -48,7 +57,7 @@ impl FileLock {
     pub(crate) fn acquire(path: &Path, wait: &mut dyn FnMut() -> bool) -> Result<Option<Self>, Error> {
         let mut pause = FIRST_PAUSE;
         loop {
-            if let Some(lock) = Self::try_acquire(path)? {
+            if let Some(lock) = Self::try_acquire(path, After::Removed)? {
                 return Ok(Some(lock));
             }
             if !wait() {
@@ -62,8 +71,11 @@ impl FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // Removed while it is held: nobody else can have come to rely on it. A file that stays does no harm.
-        let _ = fs::remove_file(&self.path);
+        match self.after {
+            // While it is held: nobody else can have come to rely on it. A file that stays does no harm.
+            After::Removed => drop(fs::remove_file(&self.path)),
+            After::Kept => {}
+        }
         // Closing alone would not do where a child has inherited the descriptor.
         let _ = flock(&self.file, FlockOperation::Unlock);
     }

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use oci::Digest;
 use rusqlite::Connection;
 
-use crate::boot;
 use crate::db::{Db, Fault};
 use crate::error::Error;
 use crate::layer::layer_from_sql;
@@ -34,8 +33,7 @@ pub(crate) fn find(layout: &Layout, db: &Connection) -> Result<Vec<PathBuf>, Fau
 pub(crate) fn put_away(layout: &Layout, db: &Db) -> Result<(), Error> {
     db.write(|db| {
         for path in find(layout, db)? {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            lease::put_away(layout, &path, &format!("{name}.{:x}", boot::now()))?;
+            lease::put_away(layout, &path)?;
         }
         Ok(())
     })

@@ -13,6 +13,7 @@ use rusqlite::params;
 use crate::boot::{self, Boot};
 use crate::db::Db;
 use crate::error::Error;
+use crate::ingest::Spares;
 use crate::keeper::{Chores, Due, Keeper};
 use crate::layer::{TreeCache, layer_to_sql};
 use crate::layout::{DIRECTORIES, FORMAT, Layout};
@@ -32,6 +33,7 @@ pub struct Store {
     pub(crate) boot: Boot,
     pub(crate) lease: Arc<Lease>,
     pub(crate) keeper: Arc<Keeper>,
+    pub(crate) spares: Spares,
     pub(crate) trees: Mutex<TreeCache>,
     used: Mutex<Used>,
 }
@@ -54,20 +56,22 @@ impl Store {
         let layout = Layout::new(root);
         recognise(&layout)?;
         let db = Arc::new(Db::open(&layout)?);
-        let dead = lease::dead(&layout)?;
-        if !dead.is_empty() {
-            // Before what tells that there may be any is gone.
-            orphans::put_away(&layout, &db)?;
-        }
-        for dead in &dead {
-            dead.put_away(&layout)?;
-        }
+        let swept = sweep(&layout, &db)?;
         let lease = Arc::new(Lease::take(&layout)?);
         let keeper = Keeper::new(Chores { layout: layout.clone(), db: Arc::clone(&db), boot: boot.clone() });
-        if !dead.is_empty() || keeper.chores().is_pressing() {
+        if swept == Swept::Something || keeper.chores().is_pressing() {
             keeper.poke();
         }
-        Ok(Self { layout, db, boot, lease, keeper: Arc::new(keeper), trees: Mutex::default(), used: Mutex::default() })
+        Ok(Self {
+            layout,
+            db,
+            boot,
+            lease,
+            keeper: Arc::new(keeper),
+            spares: Spares::default(),
+            trees: Mutex::default(),
+            used: Mutex::default(),
+        })
     }
 
     pub fn root(&self) -> &Path {
@@ -168,6 +172,27 @@ fn make(layout: &Layout) -> Result<(), Error> {
         .and_then(|mut file| writeln!(file, "{FORMAT}"))
         .and_then(|()| fs::rename(&aside, layout.version()));
     written.map_err(Error::io("write", &layout.version()))
+}
+
+/// Whether dead processes had left something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Swept {
+    Nothing,
+    Something,
+}
+
+/// Puts away what dead processes have left.
+fn sweep(layout: &Layout, db: &Db) -> Result<Swept, Error> {
+    let dead = lease::dead(layout)?;
+    if dead.is_empty() {
+        return Ok(Swept::Nothing);
+    }
+    // First, because the dead are what tells that there may be any.
+    orphans::put_away(layout, db)?;
+    for dead in &dead {
+        dead.put_away(layout)?;
+    }
+    Ok(Swept::Something)
 }
 
 /// Takes the lock named `name` once it is free, asking `wait` before each pause.

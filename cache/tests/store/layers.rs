@@ -46,7 +46,7 @@ fn a_dropped_ingest_leaves_nothing_to_see() {
     let dir = Dir::new();
     let store = dir.open();
     let (ingest, id, _) = ingest(&store, "f", b"gone");
-    let path = ingest.path().to_owned();
+    let path = ingest.fs().to_owned();
     drop(ingest);
     assert!(!path.exists());
     assert!(!store.has_layer(&id).expect("asked"));

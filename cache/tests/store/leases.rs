@@ -9,7 +9,7 @@ use crate::support::{Dir, count, ingest, layer};
 fn what_a_dead_process_left_is_put_away() {
     let dir = Dir::new();
     drop(dir.open());
-    let left = dir.root().join("ingest/4711-0");
+    let left = dir.root().join("ingest/7");
     fs::create_dir(&left).expect("made");
     fs::write(left.join("f"), b"rubbish").expect("written");
     let orphan = dir.root().join("layers").join(oci::LayerId::Built(ContentDigest::of(b"x")).dir_name());
@@ -35,14 +35,16 @@ fn what_a_live_process_makes_is_left_alone() {
 }
 
 #[test]
-fn a_closed_store_leaves_no_lease() {
+fn leases_are_used_again() {
     let dir = Dir::new();
-    let store = dir.open();
-    layer(&store, "f", b"x");
-    assert_eq!(count(&dir.root().join("leases")), 1);
-    drop(store);
-    assert_eq!(count(&dir.root().join("leases")), 0);
-    assert_eq!(count(&dir.root().join("ingest")), 0);
+    for _ in 0..3 {
+        let store = dir.open();
+        layer(&store, "f", b"x");
+        drop(store);
+        assert_eq!(count(&dir.root().join("ingest")), 0);
+    }
+    let (_first, _second) = (dir.open(), dir.open());
+    assert_eq!(count(&dir.root().join("leases")), 2);
 }
 
 #[test]
