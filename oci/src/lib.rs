@@ -3,12 +3,17 @@
 
 pub mod compress;
 pub mod digest;
+mod disk;
 pub mod image;
 pub mod manifest;
+pub mod pack;
 pub mod platform;
 pub mod reference;
 pub mod registry;
+mod rooted;
+pub mod tarball;
 pub mod tree;
+pub mod unpack;
 pub mod verify;
 pub mod view;
 

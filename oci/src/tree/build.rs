@@ -15,6 +15,8 @@ pub const MAX_XATTR_VALUE: usize = 64 << 10;
 pub const MAX_XATTR_NAME: usize = 255;
 /// Entries in one tree.
 pub const MAX_ENTRIES: usize = 10_000_000;
+/// Bytes of all paths of one tree together: what keeps a tree of very deep paths within the memory of a machine.
+pub const MAX_PATH_BYTES: usize = 1 << 30;
 /// Hard links that name hard links, one after the other, before a file comes.
 const MAX_LINK_HOPS: usize = 64;
 
@@ -31,7 +33,7 @@ pub enum TreeError {
     Symlink { path: String },
     #[error("the extended attribute `{name}` of `{path}` is larger than the kernel allows, or its name is not allowed")]
     Xattr { path: String, name: String },
-    #[error("a layer can have {MAX_ENTRIES} entries at most")]
+    #[error("a layer can have {MAX_ENTRIES} entries at most, and {MAX_PATH_BYTES} bytes of paths")]
     TooMany,
 }
 
@@ -65,7 +67,8 @@ impl TreeBuilder {
         }
         let mut entries = add_implied(self.entries)?;
         settle_hard_links(&mut entries)?;
-        if entries.len() > MAX_ENTRIES {
+        let path_bytes: usize = entries.iter().map(|entry| entry.path.len()).sum();
+        if entries.len() > MAX_ENTRIES || path_bytes > MAX_PATH_BYTES {
             return Err(TreeError::TooMany);
         }
         Ok(Tree::from_sorted(entries))
@@ -81,7 +84,7 @@ impl Tree {
 }
 
 /// Checks what one entry says by itself, and brings it to its one form.
-pub(super) fn normalise(entry: &mut Entry) -> Result<(), TreeError> {
+pub(crate) fn normalise(entry: &mut Entry) -> Result<(), TreeError> {
     path::check(&entry.path).map_err(|reason| TreeError::Path { path: entry.display(), reason })?;
     entry.meta.mode &= 0o7777;
     entry.meta.mtime.nanos = entry.meta.mtime.nanos.min(999_999_999);

@@ -19,7 +19,7 @@
 
 use crate::digest::ContentDigest;
 
-use super::build::{self, MAX_ENTRIES};
+use super::build::{self, MAX_ENTRIES, MAX_PATH_BYTES};
 use super::digest::kind_number;
 use super::path;
 use super::{Entry, Kind, Meta, Mtime, Tree};
@@ -30,8 +30,6 @@ const OPAQUE: u8 = 16;
 const XATTRS: u8 = 32;
 /// The fewest bytes an entry takes: kind, shared, length of the rest, one byte of it.
 const LEAST_ENTRY: usize = 4;
-/// Paths share prefixes, so that few bytes can stand for many. This is how many bytes of paths may come of it.
-const MAX_PATH_BYTES: usize = 256 << 20;
 
 /// Why bytes are no tree.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
