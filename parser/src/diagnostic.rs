@@ -1,5 +1,15 @@
 //! What is wrong, where, and what to do about it, as data. Knows no terminal and no colour.
 
+mod render;
+
+pub use render::render;
+
+/// More errors than this are not looked for: reading stops there.
+pub(crate) const MAX_ERRORS: usize = 100;
+
+/// More warnings than this are not kept.
+pub(crate) const MAX_WARNINGS: usize = 1000;
+
 /// A place in the source: bytes `start..end`, on lines `first_line..=last_line` (from 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Span {

@@ -16,11 +16,13 @@ pub(crate) struct Directives {
 }
 
 impl Directives {
+    /// Whether there can be no more.
+    pub fn done(&self) -> bool {
+        self.done
+    }
+
     /// Looks at the next line, trimmed; true if it is a good directive.
     pub fn take(&mut self, line: &Text, span: Span, diagnostics: &mut Vec<Diagnostic>) -> bool {
-        if self.done {
-            return false;
-        }
         let Some((name, value)) = split(line, "#") else {
             self.done = true;
             return false;

@@ -1,7 +1,7 @@
 //! Syntax tree → stages. Knows only what belongs to no single instruction: where a stage begins.
 
 use crate::ast::{Node, Tree};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, MAX_ERRORS};
 use crate::instruction::problems::Problems;
 use crate::instruction::read::{self, Read};
 use crate::instruction::{Arg, Command, Head, Instruction, Stage};
@@ -18,7 +18,11 @@ pub(crate) struct Program {
 
 pub(crate) fn build(source: &str, tree: &Tree, diagnostics: &mut Vec<Diagnostic>) -> Program {
     let mut program = Program::default();
+    let limit = diagnostics.len() + MAX_ERRORS;
     for (index, node) in tree.nodes.iter().enumerate() {
+        if diagnostics.len() >= limit {
+            break;
+        }
         program.add(source, index, node, diagnostics);
     }
     program

@@ -9,7 +9,7 @@
 
 use crate::arguments::{self, Refused};
 use crate::ast::{Args, Heredoc, Node, Tree};
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Diagnostic, MAX_ERRORS, MAX_WARNINGS, Span};
 use crate::directive::Directives;
 use crate::heredoc::{self, Header};
 use crate::keyword::Keyword;
@@ -29,9 +29,13 @@ pub(crate) fn read(source: &Text, diagnostics: &mut Vec<Diagnostic>) -> Tree {
         comments: Vec::new(),
         nodes: Vec::new(),
         joined: String::new(),
+        errors: 0,
+        warnings: 0,
         diagnostics,
     };
-    while let Some(line) = reader.lines.next() {
+    while reader.errors < MAX_ERRORS
+        && let Some(line) = reader.lines.next()
+    {
         reader.line(line);
     }
     reader.end();
@@ -46,6 +50,8 @@ struct Reader<'s, 'd> {
     nodes: Vec<Node>,
     /// Scratch for lines that are continued.
     joined: String,
+    errors: usize,
+    warnings: usize,
     diagnostics: &'d mut Vec<Diagnostic>,
 }
 
@@ -66,7 +72,7 @@ impl<'s> Reader<'s, '_> {
             first_line: line.number,
             last_line: line.number,
         };
-        let is_directive = self.directives.take(&self.source.part(text), span, self.diagnostics);
+        let is_directive = !self.directives.done() && self.directive(text, span);
         if text.starts_with('#') {
             if !is_directive {
                 self.comment(raw);
@@ -75,6 +81,18 @@ impl<'s> Reader<'s, '_> {
             let logical = self.logical_line(text, span);
             self.instruction(&logical);
         }
+    }
+
+    fn directive(&mut self, text: &str, span: Span) -> bool {
+        let before = self.diagnostics.len();
+        let is_directive = self.directives.take(&self.source.part(text), span, self.diagnostics);
+        self.errors += self.diagnostics.len() - before;
+        is_directive
+    }
+
+    fn error(&mut self, diagnostic: Diagnostic) {
+        self.errors += 1;
+        self.diagnostics.push(diagnostic);
     }
 
     /// Comments are kept for the next instruction; an empty one ends what came before. Of an indented comment, the
@@ -109,7 +127,10 @@ impl<'s> Reader<'s, '_> {
                 self.joined.push_str(text);
             }
         }
-        if let Some(number) = empty_line {
+        if let Some(number) = empty_line
+            && self.warnings < MAX_WARNINGS
+        {
+            self.warnings += 1;
             self.warn_of_empty_continuation(span, number);
         }
         Logical { text: Text::from(self.joined.as_str()), span }
@@ -130,7 +151,7 @@ impl<'s> Reader<'s, '_> {
             Ok(node) => node,
             Err(refused) => {
                 let diagnostic = self.explain(refused, logical.span);
-                self.diagnostics.push(diagnostic);
+                self.error(diagnostic);
                 self.comments.clear();
                 return;
             }
@@ -205,7 +226,7 @@ impl<'s> Reader<'s, '_> {
                 Diagnostic::error("InvalidHeredoc", node.span, "the name of a here-document cannot be read")
                     .with_focus(place::of(self.source, node.span, "<<").unwrap_or(node.span))
                     .with_expected("a word, quoted or not: `<<EOF`");
-            self.diagnostics.push(diagnostic);
+            self.error(diagnostic);
             return false;
         };
         for header in headers {
@@ -256,7 +277,7 @@ impl<'s> Reader<'s, '_> {
                 "there are blanks around a `{name}`; remove them, or write `<<-{name}` to indent it with tabs"
             ));
         }
-        self.diagnostics.push(diagnostic);
+        self.error(diagnostic);
     }
 
     fn end(&mut self) {
@@ -271,7 +292,7 @@ impl<'s> Reader<'s, '_> {
                 Diagnostic::error("LineTooLong", span, message)
                     .with_hint("continue it on the next line, or put the data into a file and `COPY` it"),
             );
-        } else if self.nodes.is_empty() && self.diagnostics.iter().all(|d| d.code.0 == "NoEmptyContinuation") {
+        } else if self.nodes.is_empty() && self.errors == 0 {
             self.diagnostics.push(
                 Diagnostic::error("NoInstructions", at_end(self.lines.number()), "the file has no instructions")
                     .with_expected("at least a `FROM`"),

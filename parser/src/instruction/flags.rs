@@ -36,6 +36,9 @@ enum Value {
 pub(crate) fn read(node: &Node, known: &[Flag], problems: &mut Problems) -> Given {
     let mut given = Given::default();
     for word in &node.flags {
+        if problems.full() {
+            break;
+        }
         if let Some((name, value)) = read_one(word, known, &given, problems) {
             given.0.push((name, value));
         }

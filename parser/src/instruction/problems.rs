@@ -4,6 +4,9 @@ use crate::ast::Node;
 use crate::diagnostic::Diagnostic;
 use crate::place;
 
+/// Of one instruction, so many mistakes are told; a later one takes the last one's place.
+const MAX_PROBLEMS: usize = 8;
+
 /// The mistakes of one instruction.
 pub(crate) struct Problems<'n, 'd> {
     source: &'n str,
@@ -30,9 +33,17 @@ impl<'n, 'd> Problems<'n, 'd> {
     pub fn at(&mut self, word: &str, code: &'static str, message: impl Into<String>) -> Problem<'_> {
         let mut diagnostic = Diagnostic::error(code, self.node.span, message);
         diagnostic.focus = place::of_word(self.source, self.node.span, word);
+        if self.full() {
+            self.found.pop();
+        }
         self.found.push(diagnostic);
         let last = self.found.len() - 1;
         Problem(&mut self.found[last])
+    }
+
+    /// Whether it is of no use to look for more.
+    pub fn full(&self) -> bool {
+        self.found.len() - self.before >= MAX_PROBLEMS
     }
 
     pub fn keyword(&self) -> &'n str {

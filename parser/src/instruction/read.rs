@@ -1,5 +1,7 @@
 //! A node of the tree → a typed instruction. Every mistake in it is reported; then there is no instruction.
 
+use std::collections::BTreeMap;
+
 use crate::ast::{Args, Heredoc, Node, Pair};
 use crate::heredoc;
 use crate::instruction::flags::{self, Flag, Given, Takes};
@@ -11,6 +13,9 @@ use crate::instruction::{
 use crate::keyword::Keyword;
 use crate::nearest::nearest;
 use crate::text::Text;
+
+/// Comment lines above an instruction that are searched for what they say of its names.
+const MAX_DOC_LINES: usize = 256;
 
 /// What a node is.
 pub(crate) enum Read {
@@ -185,10 +190,11 @@ fn files(node: &Node, problems: &mut Problems) -> Option<SourcesAndDest> {
         problems.at(dest, "HeredocDestination", message).hint("the destination is the last word of the line");
         return None;
     }
+    let contents: BTreeMap<&str, &Text> = node.heredocs.iter().map(|doc| (&*doc.name, &doc.content)).collect();
     let mut files = SourcesAndDest { sources: Vec::new(), inline: Vec::new(), dest: dest.clone() };
     for source in sources {
         match heredoc::header(source) {
-            Ok(Some(header)) => files.inline.push(inline_source(header, &node.heredocs)),
+            Ok(Some(header)) => files.inline.push(inline_source(header, &contents)),
             Ok(None) | Err(heredoc::Malformed) => files.sources.push(source.clone()),
         }
     }
@@ -201,9 +207,8 @@ fn no_files(node: &Node, problems: &mut Problems) {
     problems.whole("NoDestination", message).expected(format!("`{keyword} source … destination`"));
 }
 
-fn inline_source(header: heredoc::Header, heredocs: &[Heredoc]) -> InlineSource {
-    let content = heredocs.iter().rev().find(|doc| doc.name == header.name).map(|doc| doc.content.clone());
-    let content = content.unwrap_or_default();
+fn inline_source(header: heredoc::Header, contents: &BTreeMap<&str, &Text>) -> InlineSource {
+    let content = contents.get(&*header.name).copied().cloned().unwrap_or_default();
     InlineSource {
         data: if header.chomp { heredoc::chomp(&content) } else { content },
         path: header.name,
@@ -225,6 +230,7 @@ fn arg(node: &Node, problems: &mut Problems) -> Option<Arg> {
         };
         if key.is_empty() {
             blank_name(word, problems);
+            return None;
         }
         args.push(ArgDefinition { doc: doc_comment(node, &key), key, value });
     }
@@ -246,7 +252,7 @@ fn pairs(node: &Node, problems: &mut Problems) -> Option<Vec<Pair>> {
             .expected(format!("`{keyword} name=value …`"));
         return None;
     };
-    for pair in pairs.iter().filter(|pair| pair.key.is_empty()) {
+    if let Some(pair) = pairs.iter().find(|pair| pair.key.is_empty()) {
         blank_name(&format!("={}", pair.value), problems);
     }
     Some(pairs.clone())
@@ -330,10 +336,10 @@ fn onbuild(node: &Node, problems: &mut Problems) -> Option<Onbuild> {
     };
     match Keyword::parse(&inner.keyword) {
         Some(Keyword::Onbuild) => {
-            problems.at(&inner.keyword, "OnbuildTrigger", "`ONBUILD` cannot hold another `ONBUILD`");
+            problems.at(&inner.original, "OnbuildTrigger", "`ONBUILD` cannot hold another `ONBUILD`");
         }
         Some(keyword @ (Keyword::From | Keyword::Maintainer)) => {
-            problems.at(&inner.keyword, "OnbuildTrigger", format!("`ONBUILD` cannot hold `{}`", keyword.as_str()));
+            problems.at(&inner.original, "OnbuildTrigger", format!("`ONBUILD` cannot hold `{}`", keyword.as_str()));
         }
         Some(_) | None => {}
     }
@@ -352,8 +358,9 @@ fn doc_comment(node: &Node, name: &str) -> Option<Text> {
     if name.is_empty() {
         return None;
     }
+    let last = node.comments.len().saturating_sub(MAX_DOC_LINES);
     let about = |comment: &Text| comment.strip_prefix(name)?.strip_prefix(' ').map(|doc| comment.part(doc));
-    node.comments.iter().find_map(about)
+    node.comments[last..].iter().find_map(about)
 }
 
 fn words(node: &Node) -> &[Text] {

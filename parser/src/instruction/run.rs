@@ -31,6 +31,9 @@ pub(crate) fn read(node: &Node, problems: &mut Problems) -> Run {
 fn mounts(given: &Given, problems: &mut Problems) -> Vec<Text> {
     let mounts = given.texts("mount");
     for value in &mounts {
+        if problems.full() {
+            break;
+        }
         if let Err(error) = mount::check(value) {
             let mut problem = problems.at(&error.subject, "InvalidMount", error.message);
             if let Some(hint) = error.hint {
@@ -85,5 +88,5 @@ fn devices(given: &Given, problems: &mut Problems) -> Vec<Device> {
             None
         }
     };
-    given.texts("device").iter().filter_map(read).collect()
+    given.texts("device").iter().map_while(read).collect()
 }
