@@ -70,11 +70,41 @@ impl Keyword {
 
     /// In any case.
     pub fn parse(word: &str) -> Option<Keyword> {
-        Keyword::ALL.into_iter().find(|known| word.eq_ignore_ascii_case(known.as_str()))
+        let known = Keyword::of_length(word.len()).iter();
+        known.copied().find(|known| word.eq_ignore_ascii_case(known.as_str()))
+    }
+
+    /// Every instruction is looked up a few times, so most comparisons are saved.
+    fn of_length(length: usize) -> &'static [Keyword] {
+        match length {
+            3 => &[Keyword::Run, Keyword::Env, Keyword::Arg, Keyword::Add, Keyword::Cmd],
+            4 => &[Keyword::Copy, Keyword::From, Keyword::User],
+            5 => &[Keyword::Label, Keyword::Shell],
+            6 => &[Keyword::Expose, Keyword::Volume],
+            7 => &[Keyword::Workdir, Keyword::Onbuild],
+            10 => &[Keyword::Entrypoint, Keyword::Maintainer, Keyword::StopSignal],
+            11 => &[Keyword::Healthcheck],
+            _ => &[],
+        }
     }
 
     /// Whether `<<NAME` in its arguments begins a here-document.
     pub fn takes_heredocs(self) -> bool {
         matches!(self, Keyword::Add | Keyword::Copy | Keyword::Run)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found() {
+        for keyword in Keyword::ALL {
+            assert_eq!(Keyword::parse(keyword.as_str()), Some(keyword));
+            assert_eq!(Keyword::parse(&keyword.as_str().to_lowercase()), Some(keyword));
+        }
+        assert_eq!(Keyword::parse("RUNS"), None);
+        assert_eq!(Keyword::parse(""), None);
     }
 }

@@ -1,7 +1,7 @@
 # escape=`
 FROM a
 RUN dir `
-  c:\
+  c:\ `
 
   # comment
   /w

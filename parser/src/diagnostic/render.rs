@@ -12,7 +12,7 @@
 
 use std::fmt::Write;
 
-use super::{Diagnostic, Severity, Span};
+use super::{Diagnostic, Label, Severity, Span};
 
 /// Columns of a source line that are shown; more is cut out around the place meant.
 const WIDTH: usize = 120;
@@ -30,10 +30,15 @@ pub fn render(diagnostic: &Diagnostic, file: &str, source: &str) -> String {
     let excerpt = Excerpt::new(source, place);
     // Writing to a string cannot fail.
     let _ = writeln!(out, "{gutter}--> {file}:{}:{}\n{gutter} |", place.first_line, excerpt.column);
+    let (before, behind): (Vec<_>, Vec<_>) = diagnostic.labels.iter().partition(|label| label.span < place);
+    let draw = |out: &mut String, labels: &[&Label]| {
+        for label in labels {
+            Excerpt::new(source, label.span).draw(out, &gutter, label.span.first_line, '-', &label.message);
+        }
+    };
+    draw(&mut out, &before);
     excerpt.draw(&mut out, &gutter, place.first_line, '^', "");
-    for label in &diagnostic.labels {
-        Excerpt::new(source, label.span).draw(&mut out, &gutter, label.span.first_line, '-', &label.message);
-    }
+    draw(&mut out, &behind);
     if let Some(expected) = &diagnostic.expected {
         let _ = writeln!(out, "{gutter} = expected: {expected}");
     }
@@ -125,10 +130,10 @@ mod tests {
             error: a second one
              --> Dockerfile:2:1
               |
-            2 | # escape=\
-              | ^^^^^^^^^^
             1 | # escape=`
               | ---------- the first
+            2 | # escape=\
+              | ^^^^^^^^^^
               = expected: one
               = hint: remove it
         "#]]
