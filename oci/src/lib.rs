@@ -1,6 +1,7 @@
 //! The OCI nouns: digests, references, platforms, layer trees, layers as tar, image configs, manifests, layouts,
 //! registries. Pure values and streams; knows no store, no Dockerfile, no process, and prints nothing.
 
+pub mod archive;
 pub mod compress;
 pub mod digest;
 mod disk;

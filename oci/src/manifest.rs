@@ -181,6 +181,19 @@ impl Manifest {
         }
     }
 
+    /// A manifest of an image, all in the media types of one `family`, whatever those of the `layers` are.
+    pub fn for_image(family: Family, config: &[u8], layers: &[Descriptor]) -> Self {
+        let config_type = match family {
+            Family::Oci => OCI_CONFIG,
+            Family::Docker => DOCKER_CONFIG,
+        };
+        let layers = layers.iter().map(|layer| {
+            let media_type = layer_type(family, &layer.media_type).to_owned();
+            Descriptor { media_type, ..layer.clone() }
+        });
+        Self::new(family, Descriptor::of(config_type, config), layers.collect())
+    }
+
     /// The one JSON form of this manifest.
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("every key is a string, and no value can fail to serialise")
@@ -261,6 +274,19 @@ pub fn is_layer(media_type: &str) -> bool {
         media_type,
         OCI_LAYER | OCI_LAYER_GZIP | OCI_LAYER_ZSTD | DOCKER_LAYER | DOCKER_LAYER_GZIP | DOCKER_LAYER_ZSTD
     )
+}
+
+/// What a layer of `media_type` is called in `family`.
+pub fn layer_type(family: Family, media_type: &str) -> &str {
+    match (family, media_type) {
+        (Family::Oci, DOCKER_LAYER) => OCI_LAYER,
+        (Family::Oci, DOCKER_LAYER_GZIP) => OCI_LAYER_GZIP,
+        (Family::Oci, DOCKER_LAYER_ZSTD) => OCI_LAYER_ZSTD,
+        (Family::Docker, OCI_LAYER) => DOCKER_LAYER,
+        (Family::Docker, OCI_LAYER_GZIP) => DOCKER_LAYER_GZIP,
+        (Family::Docker, OCI_LAYER_ZSTD) => DOCKER_LAYER_ZSTD,
+        (Family::Oci | Family::Docker, own) => own,
+    }
 }
 
 /// The fields that tell what a document is.
@@ -354,5 +380,7 @@ fn offer(platforms: &[Platform]) -> String {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod sample;
 #[cfg(test)]
 mod tests;

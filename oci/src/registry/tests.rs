@@ -4,57 +4,22 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use flate2::{Compression, write::GzEncoder};
-
 use super::*;
-use crate::digest::DiffId;
-use crate::manifest::{Family, Index, OCI_CONFIG, OCI_LAYER_GZIP};
+use crate::manifest::sample::Sample;
 use crate::verify::VerifyError;
 use fault_server::{Server, answer, head};
 
 mod fault_server;
 mod real;
 
-/// An image of one layer.
-struct Image {
-    layer: Vec<u8>,
-    config: Vec<u8>,
-    manifest: Vec<u8>,
-    layer_descriptor: Descriptor,
-}
-
-fn image(platform: &str, layer_size: usize) -> Image {
-    let noise: Vec<u8> = (0u64..).map(|n| (n.wrapping_mul(n).wrapping_mul(2_654_435_761) >> 13) as u8).take(layer_size).collect();
-    let mut tar = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_ustar();
-    header.set_size(noise.len() as u64);
-    header.set_mode(0o644);
-    tar.append_data(&mut header, "noise", noise.as_slice()).unwrap();
-    let tar = tar.into_inner().unwrap();
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-    gzip.write_all(&tar).unwrap();
-    let layer = gzip.finish().unwrap();
-    let mut config = ImageConfig::scratch(&platform.parse().unwrap());
-    config.rootfs.diff_ids.push(DiffId(Digest::of(&tar)));
-    let config = config.to_json();
-    let layer_descriptor = Descriptor::of(OCI_LAYER_GZIP, &layer);
-    let manifest =
-        Manifest::new(Family::Oci, Descriptor::of(OCI_CONFIG, &config), vec![layer_descriptor.clone()]).to_json();
-    Image { layer, config, manifest, layer_descriptor }
-}
-
-impl Image {
-    /// The body that a sound registry sends for `path`.
-    fn body(&self, path: &str) -> Option<(&str, &[u8])> {
-        let is = |bytes: &[u8]| path.ends_with(&Digest::of(bytes).to_string());
-        if path.contains("/manifests/") {
-            (path.ends_with("/latest") || is(&self.manifest)).then_some((OCI_MANIFEST, self.manifest.as_slice()))
-        } else if is(&self.config) {
-            Some(("application/octet-stream", &self.config))
-        } else {
-            is(&self.layer).then_some(("application/octet-stream", self.layer.as_slice()))
-        }
+/// The body and its type that a sound registry sends for `path`.
+fn body<'a>(image: &'a Sample, path: &str) -> Option<(&'static str, &'a [u8])> {
+    const BYTES: &str = "application/octet-stream";
+    let is = |bytes: &[u8]| path.ends_with(&Digest::of(bytes).to_string());
+    if path.contains("/manifests/") {
+        return (path.ends_with("/latest") || is(&image.manifest)).then_some((OCI_MANIFEST, image.manifest.as_slice()));
     }
+    [&image.config, &image.layer].into_iter().find(|bytes| is(bytes)).map(|bytes| (BYTES, bytes.as_slice()))
 }
 
 fn impatient() -> RegistryConfig {
@@ -86,27 +51,27 @@ fn read(registry: &Registry, name: &Reference, layer: &Descriptor) -> Result<Vec
 }
 
 /// A server that is sound but for what `fault` takes over, by returning true.
-fn faulty(fault: impl Fn(&Image, &fault_server::Call, &mut std::net::TcpStream) -> bool + Send + Sync + 'static) -> Server {
-    let image = image("linux/amd64", 1 << 20);
+fn faulty(fault: impl Fn(&Sample, &fault_server::Call, &mut std::net::TcpStream) -> bool + Send + Sync + 'static) -> Server {
+    let image = Sample::new("linux/amd64", 1 << 20);
     Server::start(move |call, out| {
         if fault(&image, call, out) {
             return;
         }
-        match image.body(&call.path) {
+        match body(&image, &call.path) {
             Some((media_type, body)) => answer(out, "200 OK", &format!("Content-Type: {media_type}\r\n"), body),
             None => answer(out, "404 Not Found", "", br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"no \u001bsuch"}]}"#),
         }
     })
 }
 
-fn is_blob(image: &Image, call: &fault_server::Call) -> bool {
+fn is_blob(image: &Sample, call: &fault_server::Call) -> bool {
     call.path.ends_with(&image.layer_descriptor.digest.to_string())
 }
 
 #[test]
 fn a_sound_server_gives_the_image() {
     let server = faulty(|_, _, _| false);
-    assert_eq!(pull(&Registry::new(impatient()), &server.name("app")).unwrap(), image("linux/amd64", 1 << 20).layer);
+    assert_eq!(pull(&Registry::new(impatient()), &server.name("app")).unwrap(), Sample::new("linux/amd64", 1 << 20).layer);
 }
 
 #[test]
@@ -187,11 +152,11 @@ fn a_length_that_is_not_the_descriptors_is_refused_before_the_body() {
 fn an_endless_body_ends_at_the_promised_size() {
     let server = faulty(|image, call, out| {
         head(out, "200 OK", "");
-        let body = if is_blob(image, call) { &image.layer[..] } else { &[b'['; 4096] };
+        let chunk = if is_blob(image, call) { &image.layer[..] } else { &[b'['; 4096] };
         let endless = is_blob(image, call) || call.path.contains("/endless/");
         if endless {
-            while out.write_all(body).is_ok() {}
-        } else if let Some((_, body)) = image.body(&call.path) {
+            while out.write_all(chunk).is_ok() {}
+        } else if let Some((_, body)) = body(image, &call.path) {
             let _ = out.write_all(body);
         }
         true
@@ -219,7 +184,7 @@ fn a_broken_download_goes_on_where_it_broke() {
         true
     });
     let layer = pull(&Registry::new(impatient()), &server.name("app")).unwrap();
-    assert_eq!(layer, image("linux/amd64", 1 << 20).layer);
+    assert_eq!(layer, Sample::new("linux/amd64", 1 << 20).layer);
     assert!(server.calls().len() > 10, "{}", server.calls().len());
 }
 
@@ -235,7 +200,7 @@ fn a_server_without_ranges_sends_all_again() {
         true
     });
     let layer = pull(&Registry::new(impatient()), &server.name("app")).unwrap();
-    assert_eq!(layer, image("linux/amd64", 1 << 20).layer);
+    assert_eq!(layer, Sample::new("linux/amd64", 1 << 20).layer);
 }
 
 #[test]
@@ -247,7 +212,7 @@ fn a_tail_is_read_from_where_the_caller_stands() {
         answer(out, "206 Partial Content", &range, &image.layer[from..]);
         true
     });
-    let (registry, image, mut tail) = (Registry::new(impatient()), image("linux/amd64", 1 << 20), Vec::new());
+    let (registry, image, mut tail) = (Registry::new(impatient()), Sample::new("linux/amd64", 1 << 20), Vec::new());
     let mut reader = registry.blob(&server.name("app"), &image.layer_descriptor, 1000).unwrap();
     std::io::Read::read_to_end(&mut reader, &mut tail).unwrap();
     assert_eq!(tail, image.layer[1000..]);
@@ -398,7 +363,7 @@ fn nobody_at_home_is_told_at_last() {
 fn a_reader_outlives_its_registry() {
     let server = faulty(|_, _, _| false);
     let registry = Registry::new(impatient());
-    let image = image("linux/amd64", 1 << 20);
+    let image = Sample::new("linux/amd64", 1 << 20);
     let mut reader = registry.blob(&server.name("app"), &image.layer_descriptor, 0).unwrap();
     drop(registry);
     let mut all = Vec::new();

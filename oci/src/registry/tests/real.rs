@@ -2,7 +2,6 @@
 //! tests fail, for a skipped test proves nothing.
 
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::*;
@@ -53,9 +52,9 @@ impl RealRegistry {
     }
 
     /// Puts images into the registry under `name`, all of them as one index if there are several.
-    fn fill(&self, name: &str, images: &[&Image], extra: &[&str]) {
+    fn fill(&self, name: &str, images: &[&Sample], extra: &[&str]) {
         let layout = self.dir.path().join(format!("layout-{}", name.replace(['/', ':'], "-")));
-        write_layout(&layout, images);
+        Sample::write_layout(&layout, images);
         let done = Command::new("skopeo")
             .args(["--insecure-policy", "copy", "--all", "--quiet", "--dest-tls-verify=false"])
             .args(extra)
@@ -74,33 +73,12 @@ impl Drop for RealRegistry {
     }
 }
 
-fn write_layout(layout: &Path, images: &[&Image]) {
-    let blobs = layout.join("blobs/sha256");
-    std::fs::create_dir_all(&blobs).unwrap();
-    let put = |bytes: &[u8]| std::fs::write(blobs.join(Digest::of(bytes).hex()), bytes).unwrap();
-    let mut entries = Vec::new();
-    for image in images {
-        for bytes in [&image.layer, &image.config, &image.manifest] {
-            put(bytes);
-        }
-        let platform = ImageConfig::parse(&image.config).unwrap().platform();
-        entries.push(Descriptor { platform: Some(platform), ..Descriptor::of(OCI_MANIFEST, &image.manifest) });
-    }
-    if entries.len() > 1 {
-        let index = Index::new(Family::Oci, entries).to_json();
-        put(&index);
-        entries = vec![Descriptor::of(OCI_INDEX, &index)];
-    }
-    std::fs::write(layout.join("index.json"), Index::new(Family::Oci, entries).to_json()).unwrap();
-    std::fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
-}
-
 /// bcrypt of `me:secret`.
 const HTPASSWD: &str = "me:$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n";
 
 #[test]
 fn an_image_is_pulled_as_it_was_pushed() {
-    let (real, image) = (RealRegistry::start(""), image("linux/amd64", 3 << 20));
+    let (real, image) = (RealRegistry::start(""), Sample::new("linux/amd64", 3 << 20));
     real.fill("a/b:v1", &[&image], &[]);
     let (registry, name) = (Registry::new(RegistryConfig::default()), real.name("a/b:v1"));
     let resolved = registry.resolve(&name, None).unwrap();
@@ -124,7 +102,7 @@ fn an_image_is_pulled_as_it_was_pushed() {
 
 #[test]
 fn dockers_own_media_types_are_read() {
-    let (real, image) = (RealRegistry::start(""), image("linux/amd64", 1000));
+    let (real, image) = (RealRegistry::start(""), Sample::new("linux/amd64", 1000));
     real.fill("app", &[&image], &["--format", "v2s2"]);
     let registry = Registry::new(RegistryConfig::default());
     assert_eq!(registry.resolve(&real.name("app"), None).unwrap().media_type, DOCKER_MANIFEST);
@@ -134,7 +112,7 @@ fn dockers_own_media_types_are_read() {
 #[test]
 fn of_several_platforms_the_wanted_one_is_pulled() {
     let real = RealRegistry::start("");
-    let images = ["linux/amd64", "linux/arm64", "linux/arm/v7"].map(|platform| image(platform, 5000));
+    let images = ["linux/amd64", "linux/arm64", "linux/arm/v7"].map(|platform| Sample::new(platform, 5000));
     real.fill("multi", &[&images[0], &images[1], &images[2]], &[]);
     let (registry, name) = (Registry::new(RegistryConfig::default()), real.name("multi"));
     for (platform, image) in [("linux/arm64/v8", &images[1]), ("linux/arm", &images[2]), ("amd64", &images[0])] {
@@ -149,7 +127,7 @@ fn of_several_platforms_the_wanted_one_is_pulled() {
 #[test]
 fn a_registry_with_passwords_gets_one() {
     let real = RealRegistry::start("auth: {htpasswd: {realm: r, path: DIR/htpasswd}}\n");
-    let image = image("linux/amd64", 1000);
+    let image = Sample::new("linux/amd64", 1000);
     real.fill("app", &[&image], &["--dest-creds", "me:secret"]);
     assert_eq!(pull(&Registry::new(with_password("me", "secret")), &real.name("app")).unwrap(), image.layer);
     for config in [impatient(), with_password("me", "wrong")] {
@@ -160,7 +138,7 @@ fn a_registry_with_passwords_gets_one() {
 
 #[test]
 fn many_threads_share_one_registry() {
-    let (real, image) = (RealRegistry::start(""), image("linux/amd64", 2 << 20));
+    let (real, image) = (RealRegistry::start(""), Sample::new("linux/amd64", 2 << 20));
     real.fill("app", &[&image], &[]);
     let (registry, name) = (Registry::new(RegistryConfig::default()), real.name("app"));
     std::thread::scope(|scope| {
