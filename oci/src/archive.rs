@@ -47,9 +47,7 @@ pub enum ArchiveError {
     Write { name: String, source: io::Error },
     #[error("`{path}` holds no image")]
     Empty { path: PathBuf },
-    #[error(
-        "`{path}` is not an image: it is no tar and no directory with an `index.json` or a `manifest.json` in it"
-    )]
+    #[error("`{path}` is not an image: it is no tar and no directory with an `index.json` or a `manifest.json` in it")]
     NotAnImage { path: PathBuf },
     #[error("`{path}` is compressed\nhint: decompress it first, as with `gunzip` or `zstd -d`")]
     Compressed { path: PathBuf },

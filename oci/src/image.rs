@@ -140,8 +140,7 @@ impl ImageConfig {
         if u64::try_from(json.len()).is_ok_and(|size| size > MAX_CONFIG) {
             return Err(ConfigError::TooLarge { digest: Digest::of(json), size: json.len() });
         }
-        serde_json::from_slice(json)
-            .map_err(|source| ConfigError::Malformed { digest: Digest::of(json), source })
+        serde_json::from_slice(json).map_err(|source| ConfigError::Malformed { digest: Digest::of(json), source })
     }
 
     /// The one JSON form of this config.

@@ -227,9 +227,8 @@ fn check_part(part: &str) -> Result<(), &'static str> {
     if !part.starts_with(is_word) || !part.ends_with(is_word) {
         return Err("a part of a repository name begins and ends with a letter or a digit");
     }
-    let joined_well = part
-        .split(is_word)
-        .all(|joint| matches!(joint, "" | "." | "_" | "__") || joint.bytes().all(|b| b == b'-'));
+    let joined_well =
+        part.split(is_word).all(|joint| matches!(joint, "" | "." | "_" | "__") || joint.bytes().all(|b| b == b'-'));
     if joined_well { Ok(()) } else { Err("words in a repository name are joined by one `.`, one or two `_`, or `-`") }
 }
 

@@ -253,6 +253,5 @@ fn html(media_type: Option<&str>, bytes: &[u8]) -> Option<String> {
     is_html.then(|| start.lines().next().unwrap_or("").to_owned())
 }
 
-
 #[cfg(test)]
 mod tests;

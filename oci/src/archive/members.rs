@@ -26,7 +26,10 @@ pub struct Members {
 
 #[derive(Debug)]
 enum Member {
-    File { at: u64, size: u64 },
+    File {
+        at: u64,
+        size: u64,
+    },
     /// To another member, by its name from the root.
     Link(String),
 }
@@ -134,13 +137,7 @@ impl Scan<'_> {
         })
     }
 
-    fn member(
-        &mut self,
-        kind: u8,
-        header: &tar::Header,
-        place: (u64, u64),
-        ahead: Ahead,
-    ) -> Result<(), ArchiveError> {
+    fn member(&mut self, kind: u8, header: &tar::Header, place: (u64, u64), ahead: Ahead) -> Result<(), ArchiveError> {
         let name = ahead.name.unwrap_or_else(|| header.path_bytes().into_owned());
         let link = ahead.link.or_else(|| header.link_name_bytes().map(|name| name.into_owned()));
         let Ok(name) = String::from_utf8(name) else { return Ok(()) }; // not one that an image needs

@@ -58,8 +58,7 @@ pub fn write_dir(
     open: &mut OpenBlob<'_>,
     dir: &Path,
 ) -> Result<Vec<Descriptor>, ArchiveError> {
-    std::fs::create_dir_all(dir)
-        .map_err(|source| ArchiveError::Write { name: dir.display().to_string(), source })?;
+    std::fs::create_dir_all(dir).map_err(|source| ArchiveError::Write { name: dir.display().to_string(), source })?;
     write(form, images, open, &mut Dir { dir })
 }
 
@@ -123,8 +122,8 @@ impl Plan {
                 return Err(broken(ManifestError::Ambiguous { digest: crate::Digest::of(bytes) }));
             }
         };
-        let config = ImageConfig::parse(&image.config)
-            .map_err(|source| ArchiveError::Config { path: path(), source })?;
+        let config =
+            ImageConfig::parse(&image.config).map_err(|source| ArchiveError::Config { path: path(), source })?;
         let descriptor = self.describe(bytes, &manifest, &config);
         for layer in &manifest.layers {
             self.blobs.entry(layer.digest.hex()).or_insert_with(|| (layer.clone(), None));
@@ -174,9 +173,8 @@ fn apply(form: Form, plan: &Plan, open: &mut OpenBlob<'_>, sink: &mut dyn Sink) 
             None => sink.file(&name, blob.size, &mut verified(open(blob)?, blob))?,
         }
     }
-    let mut small = |name: &str, bytes: &[u8]| {
-        sink.file(name, u64::try_from(bytes.len()).unwrap_or(u64::MAX), &mut &bytes[..])
-    };
+    let mut small =
+        |name: &str, bytes: &[u8]| sink.file(name, u64::try_from(bytes.len()).unwrap_or(u64::MAX), &mut &bytes[..]);
     small("index.json", &Index::new(Family::Oci, plan.index.clone()).to_json())?;
     match form {
         Form::Oci => {}

@@ -14,13 +14,17 @@ fn configs_are_written_in_one_form() {
     .assert_eq(&text(BUILDKIT));
     expect![[r#"{"architecture":"amd64","os":"linux","config":{"Cmd":["sh"],"Volumes":{"/data":{}},"AttachStdin":false,"Hostname":"","Image":"sha256:x","Tty":false},"rootfs":{"type":"layers","diff_ids":[]},"container":"0123","container_config":{"Hostname":"0123","Cmd":["/bin/sh","-c"]},"docker_version":"20.10.7"}"#]]
     .assert_eq(&text(CLASSIC));
-    expect![[r#"{"architecture":"","os":"","config":{},"rootfs":{"type":"layers","diff_ids":[]}}"#]].assert_eq(&text("{}"));
+    expect![[r#"{"architecture":"","os":"","config":{},"rootfs":{"type":"layers","diff_ids":[]}}"#]]
+        .assert_eq(&text("{}"));
 }
 
 #[test]
 fn an_empty_image_says_no_more_than_it_must() {
     let scratch = ImageConfig::scratch(&"linux/arm/v7".parse().unwrap());
-    expect![[r#"{"architecture":"arm","variant":"v7","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[]}}"#]].assert_eq(&String::from_utf8(scratch.to_json()).unwrap());
+    expect![[
+        r#"{"architecture":"arm","variant":"v7","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[]}}"#
+    ]]
+    .assert_eq(&String::from_utf8(scratch.to_json()).unwrap());
     assert_eq!(scratch.platform().to_string(), "linux/arm/v7");
     assert_eq!(scratch.id(), ImageId(Digest::of(&scratch.to_json())));
 }

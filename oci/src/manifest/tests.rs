@@ -43,7 +43,8 @@ fn refused(json: &str, sent_as: Option<&str>, expected: &Expect) {
 fn a_manifest_is_known_by_what_it_says_how_it_was_sent_or_its_fields() {
     let said = manifest();
     let silent = said.replace(&format!(r#""mediaType":"{OCI_MANIFEST}","#), "");
-    for (json, sent_as) in [(&said, None), (&said, Some("text/plain")), (&silent, Some(OCI_MANIFEST)), (&silent, None)] {
+    for (json, sent_as) in [(&said, None), (&said, Some("text/plain")), (&silent, Some(OCI_MANIFEST)), (&silent, None)]
+    {
         assert!(matches!(Document::parse(json.as_bytes(), sent_as), Ok(Document::Manifest(_))), "{json} {sent_as:?}");
     }
     let typed = format!("{DOCKER_LIST}; charset=utf-8");
@@ -82,14 +83,40 @@ fn what_is_no_manifest_is_told_why() {
     refused("<html>", None, &expect!["the manifest `DIGEST` is not one: expected value at line 1 column 1"]);
     refused("{}", None, &expect!["the manifest `DIGEST` is of the unknown type ``"]);
     refused("{}", Some("text/html"), &expect!["the manifest `DIGEST` is of the unknown type `text/html`"]);
-    refused(r#"{"schemaVersion":1,"fsLayers":[]}"#, None, &expect![[r#"
+    refused(
+        r#"{"schemaVersion":1,"fsLayers":[]}"#,
+        None,
+        &expect![[r#"
         the manifest `DIGEST` has Docker's schema 1, which was given up in 2019 and is not supported
-        hint: push the image again with a current Docker, or copy it with `skopeo copy`"#]]);
-    refused(&manifest().replace(r#""layers""#, r#""manifests":[],"layers""#), None, &expect!["the manifest `DIGEST` can be read as an image and as an index, and is neither"]);
-    refused(&manifest(), Some(OCI_INDEX), &expect!["the manifest `DIGEST` can be read as an image and as an index, and is neither"]);
-    refused(&manifest().replace(OCI_MANIFEST, OCI_INDEX), None, &expect!["the manifest `DIGEST` can be read as an image and as an index, and is neither"]);
-    refused(&manifest().replace(r#""size":3"#, r#""size":-3"#), None, &expect!["the manifest `DIGEST` is not one: invalid value: integer `-3`, expected u64 at line 1 column 395"]);
-    refused(&manifest().replace("sha256:e3b0", "sha256:E3b0"), None, &expect!["the manifest `DIGEST` is not one: `sha256:E3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` is not a digest: expected `sha256:` and 64 lower-case hexadecimal digits at line 1 column 223"]);
+        hint: push the image again with a current Docker, or copy it with `skopeo copy`"#]],
+    );
+    refused(
+        &manifest().replace(r#""layers""#, r#""manifests":[],"layers""#),
+        None,
+        &expect!["the manifest `DIGEST` can be read as an image and as an index, and is neither"],
+    );
+    refused(
+        &manifest(),
+        Some(OCI_INDEX),
+        &expect!["the manifest `DIGEST` can be read as an image and as an index, and is neither"],
+    );
+    refused(
+        &manifest().replace(OCI_MANIFEST, OCI_INDEX),
+        None,
+        &expect!["the manifest `DIGEST` can be read as an image and as an index, and is neither"],
+    );
+    refused(
+        &manifest().replace(r#""size":3"#, r#""size":-3"#),
+        None,
+        &expect!["the manifest `DIGEST` is not one: invalid value: integer `-3`, expected u64 at line 1 column 395"],
+    );
+    refused(
+        &manifest().replace("sha256:e3b0", "sha256:E3b0"),
+        None,
+        &expect![
+            "the manifest `DIGEST` is not one: `sha256:E3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` is not a digest: expected `sha256:` and 64 lower-case hexadecimal digits at line 1 column 223"
+        ],
+    );
     refused(&" ".repeat(5 << 20), None, &expect!["the manifest `DIGEST` has 5242880 bytes, and 4194304 is the limit"]);
     let layer = format!(r#"{{"mediaType":"{OCI_LAYER}","digest":"{D}","size":1}}"#);
     let layers = vec![layer; 501].join(",");
@@ -103,8 +130,18 @@ fn what_is_no_image_is_told_why() {
         let Document::Manifest(read) = Document::parse(json.as_bytes(), None).unwrap() else { panic!() };
         expected.assert_eq(&read.check_image(Digest::of(b""), 1).unwrap_err().to_string());
     };
-    check(manifest().replace(OCI_CONFIG, "application/vnd.cncf.helm.config.v1+json"), expect!["`sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` is not an image: its config is a `application/vnd.cncf.helm.config.v1+json`"]);
-    check(manifest().replace("tar+gzip", "tar+gzip+encrypted"), expect!["the layer `sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` of `sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` is of the unsupported type `application/vnd.oci.image.layer.v1.tar+gzip+encrypted`"]);
+    check(
+        manifest().replace(OCI_CONFIG, "application/vnd.cncf.helm.config.v1+json"),
+        expect![
+            "`sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` is not an image: its config is a `application/vnd.cncf.helm.config.v1+json`"
+        ],
+    );
+    check(
+        manifest().replace("tar+gzip", "tar+gzip+encrypted"),
+        expect![
+            "the layer `sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` of `sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` is of the unsupported type `application/vnd.oci.image.layer.v1.tar+gzip+encrypted`"
+        ],
+    );
 }
 
 proptest! {

@@ -82,11 +82,7 @@ impl Answers {
         known.get(request.image.registry()).is_some_and(Option::is_some)
     }
 
-    fn credentials(
-        &self,
-        transport: &Transport,
-        request: &Request<'_>,
-    ) -> Result<Option<Credentials>, RegistryError> {
+    fn credentials(&self, transport: &Transport, request: &Request<'_>) -> Result<Option<Credentials>, RegistryError> {
         let registry = request.image.registry();
         if let Some(known) = self.credentials.lock().unwrap_or_else(PoisonError::into_inner).get(registry) {
             return Ok(known.clone());

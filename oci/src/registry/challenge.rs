@@ -6,7 +6,11 @@
 pub enum Challenge {
     Basic,
     /// A token, to be had from `realm`.
-    Bearer { realm: String, service: Option<String>, scope: Option<String> },
+    Bearer {
+        realm: String,
+        service: Option<String>,
+        scope: Option<String>,
+    },
 }
 
 /// The challenge to answer, out of all `WWW-Authenticate` headers: a token, if one will do.
@@ -91,7 +95,9 @@ mod tests {
     fn challenges_are_read_as_registries_write_them() {
         let one = |header: &str| parse([header].into_iter());
         assert_eq!(
-            one(r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push""#),
+            one(
+                r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push""#
+            ),
             bearer("https://auth.docker.io/token", Some("registry.docker.io"), Some("repository:a/b:pull,push"))
         );
         assert_eq!(one(r#"bearer realm = "a\"b" , service=x"#), bearer("a\"b", Some("x"), None));

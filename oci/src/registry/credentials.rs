@@ -20,7 +20,10 @@ const HUB_HOSTS: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker
 /// Who we are, for one registry. Its `Debug` form tells no secret.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credentials {
-    Password { username: String, password: String },
+    Password {
+        username: String,
+        password: String,
+    },
     /// What a registry gave at log-in, to be exchanged for tokens (OAuth2's refresh token).
     IdentityToken(String),
     /// A token for the registry itself.
@@ -32,7 +35,10 @@ pub enum Credentials {
 pub enum Login {
     Credentials(Credentials),
     /// Ask `docker-credential-<name> get`, giving it `server` on its standard input.
-    Helper { name: String, server: String },
+    Helper {
+        name: String,
+        server: String,
+    },
 }
 
 /// Docker's `config.json`, as far as it is about logging in.
@@ -177,8 +183,7 @@ pub(super) fn basic(username: &str, password: &str) -> String {
 
 /// People write these entries by hand and leave the `=` off.
 fn lenient_base64() -> GeneralPurpose {
-    let config = GeneralPurposeConfig::new()
-        .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent);
+    let config = GeneralPurposeConfig::new().with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent);
     GeneralPurpose::new(&base64::alphabet::STANDARD, config)
 }
 

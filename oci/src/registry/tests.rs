@@ -51,7 +51,9 @@ fn read(registry: &Registry, name: &Reference, layer: &Descriptor) -> Result<Vec
 }
 
 /// A server that is sound but for what `fault` takes over, by returning true.
-fn faulty(fault: impl Fn(&Sample, &fault_server::Call, &mut std::net::TcpStream) -> bool + Send + Sync + 'static) -> Server {
+fn faulty(
+    fault: impl Fn(&Sample, &fault_server::Call, &mut std::net::TcpStream) -> bool + Send + Sync + 'static,
+) -> Server {
     let image = Sample::new("linux/amd64", 1 << 20);
     Server::start(move |call, out| {
         if fault(&image, call, out) {
@@ -59,7 +61,12 @@ fn faulty(fault: impl Fn(&Sample, &fault_server::Call, &mut std::net::TcpStream)
         }
         match body(&image, &call.path) {
             Some((media_type, body)) => answer(out, "200 OK", &format!("Content-Type: {media_type}\r\n"), body),
-            None => answer(out, "404 Not Found", "", br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"no \u001bsuch"}]}"#),
+            None => answer(
+                out,
+                "404 Not Found",
+                "",
+                br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"no \u001bsuch"}]}"#,
+            ),
         }
     })
 }
@@ -71,7 +78,10 @@ fn is_blob(image: &Sample, call: &fault_server::Call) -> bool {
 #[test]
 fn a_sound_server_gives_the_image() {
     let server = faulty(|_, _, _| false);
-    assert_eq!(pull(&Registry::new(impatient()), &server.name("app")).unwrap(), Sample::new("linux/amd64", 1 << 20).layer);
+    assert_eq!(
+        pull(&Registry::new(impatient()), &server.name("app")).unwrap(),
+        Sample::new("linux/amd64", 1 << 20).layer
+    );
 }
 
 #[test]
@@ -309,7 +319,11 @@ fn a_token_is_had_once_and_renewed_when_it_expires() {
     let tokens = AtomicUsize::new(0);
     let server = faulty(move |_, call, out| {
         if call.path.starts_with("/token") {
-            assert!(call.path.contains("scope=repository%3Aapp%3Apull") && call.path.contains("service=s"), "{}", call.path);
+            assert!(
+                call.path.contains("scope=repository%3Aapp%3Apull") && call.path.contains("service=s"),
+                "{}",
+                call.path
+            );
             let n = tokens.fetch_add(1, Ordering::SeqCst);
             answer(out, "200 OK", "", format!(r#"{{"token":"t{n}"}}"#).as_bytes());
             return true;
@@ -320,7 +334,9 @@ fn a_token_is_had_once_and_renewed_when_it_expires() {
         let unknown = newest.is_none() || call.header("authorization") != newest.as_deref() || expired;
         if unknown {
             let host = call.header("host").unwrap_or("");
-            let asked = format!("WWW-Authenticate: Bearer realm=\"http://{host}/token\",service=\"s\",scope=\"repository:app:pull\"\r\n");
+            let asked = format!(
+                "WWW-Authenticate: Bearer realm=\"http://{host}/token\",service=\"s\",scope=\"repository:app:pull\"\r\n"
+            );
             answer(out, "401 Unauthorized", &asked, b"");
         }
         unknown

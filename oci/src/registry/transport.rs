@@ -57,10 +57,7 @@ impl Transport {
     }
 
     /// Runs `work` on the runtime's threads, and waits for it on this one.
-    pub fn run<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T, RegistryError> {
+    pub fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, RegistryError> {
         let (done, result) = std::sync::mpsc::sync_channel(1);
         self.spawn(async move {
             let _ = done.send(work.await); // nobody waits any more: nothing to tell
@@ -143,12 +140,7 @@ impl Transport {
     }
 
     /// The whole body, of `limit` bytes at most.
-    pub async fn body(
-        &self,
-        response: &mut Response,
-        subject: &Subject,
-        limit: u64,
-    ) -> Result<Bytes, RegistryError> {
+    pub async fn body(&self, response: &mut Response, subject: &Subject, limit: u64) -> Result<Bytes, RegistryError> {
         let too_long = || RegistryError::TooLong { subject: subject.clone(), limit };
         if content_length(response.headers()).is_some_and(|length| length > limit) {
             return Err(too_long());
@@ -322,6 +314,11 @@ fn said(body: &[u8]) -> String {
 
 /// A text from elsewhere, as one short line without control characters.
 fn clean(text: &str) -> String {
-    text.split(|c: char| c.is_control() || c == ' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-        .chars().take(300).collect()
+    text.split(|c: char| c.is_control() || c == ' ')
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .take(300)
+        .collect()
 }
