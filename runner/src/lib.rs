@@ -1,3 +1,12 @@
 //! Processes in isolation, and the ops of a graph done on this machine. Knows no Dockerfile and prints nothing.
 
+pub mod capture;
+pub mod container;
+pub mod context;
+pub mod copy;
+pub mod executor;
+pub mod passwd;
 pub mod sandbox;
+pub mod source;
+
+mod xattr;

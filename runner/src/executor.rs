@@ -1,0 +1,259 @@
+//! The solver's ports on this machine: ops are done here, by processes in sandboxes and by copying files. Knows no
+//! Dockerfile; decides nothing about hits and misses.
+//!
+//! * A file op is planned when the solver asks what it sees ([`Executor::sight`]). Its plan is the tree of the layer
+//!   that it makes, so the answer is the layer's id, and where the store has that layer nothing is done at all. The
+//!   plan is kept for [`Executor::execute`].
+//! * A RUN gets an overlay of its input's layers, with a fresh upper directory; what is in that afterwards, read
+//!   ([`crate::capture`]), is its layer, by rename.
+//! * Layers that are not here are pulled when a step needs their files, never before.
+
+mod exec;
+mod file;
+mod mounts;
+mod output;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use cache::Store;
+use graph::{Manifest, Op, SourceOp};
+use oci::view::View;
+use oci::{ContentDigest, LayerId};
+use solver::port::{self, Cancel, Failure, Job, Progress, Sight, TaskId, Update, Value};
+
+use crate::context::Context;
+use crate::copy::listing::Listing;
+use crate::copy::stack::Stack;
+use crate::sandbox::Spawner;
+use crate::source::Images;
+
+/// Does ops on this machine. Shared by all threads of a build.
+pub struct LocalExecutor {
+    store: Arc<Store>,
+    images: Arc<Images>,
+    progress: Arc<dyn Progress>,
+    given: Given,
+    contexts: Mutex<BTreeMap<String, Arc<Context>>>,
+    spawner: OnceLock<Spawner>,
+    starting: Mutex<()>,
+    /// By vertex: what was planned for it.
+    plans: Mutex<BTreeMap<usize, Arc<file::Planned>>>,
+    stacks: Mutex<BTreeMap<Vec<LayerId>, Arc<Stack>>>,
+}
+
+/// What the caller gives to the ops of one build.
+#[derive(Default)]
+pub struct Given {
+    /// A directory on the file system of the layers for the sandboxes, kept from run to run.
+    pub scratch: PathBuf,
+    /// Contents of `/etc/hosts` and `/etc/resolv.conf`.
+    pub hosts: Vec<u8>,
+    pub resolv_conf: Vec<u8>,
+    pub secrets: BTreeMap<String, Vec<u8>>,
+    /// Agent sockets.
+    pub ssh: BTreeMap<String, PathBuf>,
+}
+
+/// One input of an op.
+enum Input {
+    Layers(Arc<Stack>),
+    Local(Arc<Context>),
+}
+
+impl LocalExecutor {
+    /// `contexts` are the directories that local sources name.
+    pub fn new(
+        store: Arc<Store>,
+        images: Arc<Images>,
+        progress: Arc<dyn Progress>,
+        contexts: BTreeMap<String, Context>,
+        given: Given,
+    ) -> Self {
+        let contexts = contexts.into_iter().map(|(name, context)| (name, Arc::new(context))).collect();
+        Self {
+            store,
+            images,
+            progress,
+            given,
+            contexts: Mutex::new(contexts),
+            spawner: OnceLock::new(),
+            starting: Mutex::new(()),
+            plans: Mutex::default(),
+            stacks: Mutex::default(),
+        }
+    }
+
+    /// The context called `name`, with all that has been read of it.
+    pub fn context(&self, name: &str) -> Option<Arc<Context>> {
+        lock(&self.contexts).get(name).cloned()
+    }
+
+    fn spawner(&self) -> Result<&Spawner, Failure> {
+        let _starting = lock(&self.starting);
+        if let Some(spawner) = self.spawner.get() {
+            return Ok(spawner);
+        }
+        let spawner = Spawner::start(&self.given.scratch).map_err(fail)?;
+        Ok(self.spawner.get_or_init(|| spawner))
+    }
+
+    /// The inputs of `job`; `None` when a layer is not here.
+    fn inputs(&self, job: &Job<'_>) -> Result<Option<Vec<Input>>, Failure> {
+        job.inputs.iter().map(|value| self.input(value)).collect()
+    }
+
+    fn input(&self, value: &Value) -> Result<Option<Input>, Failure> {
+        match value {
+            Value::Snapshot(layers) => Ok(self.stack(layers)?.map(Input::Layers)),
+            Value::Local(name) => {
+                let context = self.context(name).ok_or_else(|| Failure::other(format!("no build context is called `{name}`")))?;
+                Ok(Some(Input::Local(context)))
+            }
+        }
+    }
+
+    /// The trees of `layers`; `None` when one is not here.
+    fn stack(&self, layers: &[LayerId]) -> Result<Option<Arc<Stack>>, Failure> {
+        if let Some(stack) = lock(&self.stacks).get(layers) {
+            return Ok(Some(Arc::clone(stack)));
+        }
+        let mut trees = Vec::with_capacity(layers.len());
+        for layer in layers {
+            if !self.store.has_layer(layer).map_err(fail)? {
+                return Ok(None);
+            }
+            match self.store.tree(layer) {
+                Ok(tree) => trees.push(tree),
+                // Set aside by now: it is to be had again.
+                Err(cache::Error::Damaged { .. } | cache::Error::Missing { .. }) => return Ok(None),
+                Err(error) => return Err(fail(error)),
+            }
+        }
+        let stack = Arc::new(Stack::new(View::new(trees), layers.to_vec()));
+        lock(&self.stacks).insert(layers.to_vec(), Arc::clone(&stack));
+        Ok(Some(stack))
+    }
+
+    /// Gets the layers of all inputs here.
+    fn fetch(&self, job: &Job<'_>, cancel: &Cancel) -> Result<Vec<Input>, Failure> {
+        let mut missing = Vec::new();
+        for value in job.inputs {
+            let Value::Snapshot(layers) = value else { continue };
+            for layer in layers {
+                if !missing.contains(layer) && !self.store.has_layer(layer).map_err(fail)? {
+                    missing.push(*layer);
+                }
+            }
+        }
+        self.images.fetch(&missing, job.task, cancel)?;
+        self.inputs(job)?.ok_or_else(|| Failure::other("a layer that was just fetched is not in the store"))
+    }
+
+    fn warn(&self, task: TaskId, message: &str) {
+        self.progress.update(task, Update::Warning { message });
+    }
+}
+
+impl Input {
+    fn listing(&self) -> &dyn Listing {
+        match self {
+            Self::Layers(stack) => &**stack,
+            Self::Local(context) => &**context,
+        }
+    }
+}
+
+impl port::Executor for LocalExecutor {
+    fn sight(&self, job: Job<'_>) -> Result<Option<Sight>, Failure> {
+        match &job.vertex.op {
+            Op::File(op) => self.sight_file(&job, op),
+            Op::Exec(op) => self.sight_exec(&job, op),
+            Op::Source(_) | Op::Merge | Op::Diff => Ok(None),
+        }
+    }
+
+    fn execute(&self, job: Job<'_>, cancel: &Cancel) -> Result<Vec<LayerId>, Failure> {
+        match &job.vertex.op {
+            Op::File(op) => self.do_file(&job, op, cancel),
+            Op::Exec(op) => self.do_exec(&job, op, cancel),
+            Op::Merge => Ok(job.inputs.iter().flat_map(layers_of).copied().collect()),
+            Op::Diff => difference(job.inputs),
+            Op::Source(_) => Err(Failure::other("a source is resolved, not executed")),
+        }
+    }
+}
+
+impl port::Resolver for LocalExecutor {
+    fn resolve(&self, source: &SourceOp, task: TaskId) -> Result<Value, Failure> {
+        match source {
+            SourceOp::Image { reference, digest, platform } => {
+                Ok(Value::Snapshot(self.images.layers(reference, *digest, platform, task)?))
+            }
+            SourceOp::Local { name } => Ok(Value::Local(name.clone())),
+            SourceOp::Git { url, .. } => Err(Failure::Other {
+                message: format!("cannot fetch `{url}`: git repositories are not supported"),
+                hint: Some("clone it, and name the directory as the context".to_owned()),
+                source: None,
+            }),
+            SourceOp::Http { url, .. } => Err(Failure::Other {
+                message: format!("cannot fetch `{url}`: ADD of an address is not supported"),
+                hint: Some("fetch it in a RUN instruction".to_owned()),
+                source: None,
+            }),
+        }
+    }
+}
+
+fn layers_of(value: &Value) -> &[LayerId] {
+    match value {
+        Value::Snapshot(layers) => layers,
+        Value::Local(_) => &[],
+    }
+}
+
+/// The layers that the second input has on top of the first.
+fn difference(inputs: &[Value]) -> Result<Vec<LayerId>, Failure> {
+    let [lower, upper] = inputs else {
+        return Err(Failure::other("a difference is of two inputs"));
+    };
+    let rest = layers_of(upper).strip_prefix(layers_of(lower));
+    rest.map(<[_]>::to_vec).ok_or_else(|| Failure::other("the difference of two images that share no base is not supported"))
+}
+
+/// What the inputs of an op come to where it sees all of a snapshot.
+fn push_snapshot(fields: &mut Manifest, slot: usize, layers: &[LayerId]) {
+    let text: Vec<String> = layers.iter().map(LayerId::to_string).collect();
+    fields.push(format!("input.{slot}"), text.join(" "));
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A failure that says what `error` says, with all beneath it.
+pub(crate) fn fail(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !message.ends_with(&text) {
+            message = format!("{message}: {text}");
+        }
+        source = cause.source();
+    }
+    // A hint is a line of its own in the errors of all crates.
+    let (message, hint) = match message.split_once("\nhint: ") {
+        Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
+        None => (message, None),
+    };
+    Failure::Other { message, hint, source: None }
+}
+
+fn built(digest: ContentDigest) -> LayerId {
+    LayerId::Built(digest)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! RUN: a process on an overlay of its input's layers; what it changed is a layer.
+
+use std::fs;
+use std::io::Read;
+
+use graph::Manifest;
+use graph::op::{ExecOp, Network as OpNetwork, Security};
+use oci::view::{Last, Place, View};
+use oci::{LayerId, Tree};
+use solver::port::{Cancel, Failure, Job, Sight, Value};
+
+use super::mounts::Mounts;
+use super::{Input, LocalExecutor, built, fail, output, push_snapshot};
+use crate::capture::capture;
+use crate::copy::apply::open_in_layer;
+use crate::copy::stack::Stack;
+use crate::passwd::Accounts;
+use crate::sandbox::spec::{File, Network, Outcome, Root, RunSpec, Stdio};
+
+/// As BuildKit's sandboxes are called.
+const HOSTNAME: &str = "buildkitsandbox";
+/// Larger account files are not read.
+const MAX_ACCOUNTS: u64 = 10 << 20;
+
+impl LocalExecutor {
+    /// A RUN sees all of its snapshots. Of a local directory it sees what its mounts show.
+    pub(super) fn sight_exec(&self, job: &Job<'_>, op: &ExecOp) -> Result<Option<Sight>, Failure> {
+        if !job.inputs.iter().any(|input| matches!(input, Value::Local(_))) {
+            return Ok(None);
+        }
+        let mut fields = Manifest::default();
+        let mut inputs = Vec::new();
+        for (slot, value) in job.inputs.iter().enumerate() {
+            match value {
+                Value::Snapshot(layers) => {
+                    push_snapshot(&mut fields, slot, layers);
+                    inputs.push(Input::Layers(Stack::new(View::default(), Vec::new()).into()));
+                }
+                Value::Local(_) => inputs.extend(self.input(value)?),
+            }
+        }
+        for mount in &op.mounts {
+            if let Some(copy) = super::mounts::local_source(&mount.kind, &inputs) {
+                let seen = self.seen(copy, &inputs, job.task)?;
+                fields.push(format!("mount.{}", mount.target), built(seen).to_string());
+            }
+        }
+        Ok(Some(Sight { fields, layer: None }))
+    }
+
+    pub(super) fn do_exec(&self, job: &Job<'_>, op: &ExecOp, cancel: &Cancel) -> Result<Vec<LayerId>, Failure> {
+        let inputs = self.fetch(job, cancel)?;
+        let empty = Stack::new(View::default(), Vec::new());
+        let root = match op.root.and_then(|slot| inputs.get(usize::from(slot.0))) {
+            Some(Input::Layers(stack)) => stack,
+            Some(Input::Local(_)) => return Err(Failure::other("a process cannot have a build context as its root")),
+            None => &empty,
+        };
+        let ingest = self.store.ingest().map_err(fail)?;
+        let lowers = root.layers().iter().map(|layer| self.store.layer_fs(layer).map_err(fail)).collect::<Result<_, _>>()?;
+        let mounts = self.mounts(op, &inputs, job.task, cancel)?;
+        let overlay = Root::Overlay { lowers, upper: ingest.fs().to_owned(), work: ingest.work().to_owned() };
+        let spec = self.spec(op, self.accounts(root)?, overlay, &mounts)?;
+        let (output, stdout, stderr) = output::pipes()?;
+        let stdio = Stdio::Pipes { stdin: None, stdout, stderr };
+        let process = self.spawner()?.spawn(&spec, stdio).map_err(fail)?;
+        let outcome = output.follow(&process, &*self.progress, job.task, cancel)?;
+        drop(mounts);
+        match outcome {
+            Outcome::Exited(0) => {}
+            Outcome::Exited(code) => return Err(exit(op, code.into())),
+            Outcome::Signaled(signal) => return Err(exit(op, 128 + signal)),
+        }
+        let tree: Tree = capture(ingest.fs()).map_err(fail)?;
+        let layer = built(tree.digest());
+        self.store.commit_layer(ingest, layer, &tree).map_err(fail)?;
+        Ok(vec![layer])
+    }
+
+    fn spec(&self, op: &ExecOp, accounts: Accounts, root: Root, mounts: &Mounts) -> Result<RunSpec, Failure> {
+        let login = accounts.login(&op.user).map_err(fail)?;
+        let mut env = op.env.clone();
+        env.extend(op.proxy_env.iter().chain(&mounts.env).cloned());
+        if !env.iter().any(|variable| variable.starts_with("HOME=")) {
+            env.push(format!("HOME={}", login.home));
+        }
+        let mut files = vec![
+            File { target: "/etc/hosts".to_owned(), contents: self.given.hosts.clone(), mode: 0o644 },
+            File { target: "/etc/resolv.conf".to_owned(), contents: self.given.resolv_conf.clone(), mode: 0o644 },
+        ];
+        files.extend(mounts.files.iter().cloned());
+        Ok(RunSpec {
+            root,
+            readonly_root: false,
+            args: op.args.clone(),
+            env,
+            cwd: if op.cwd.is_empty() { "/".to_owned() } else { op.cwd.clone() },
+            user: login.credentials,
+            hostname: op.hostname.clone().unwrap_or_else(|| HOSTNAME.to_owned()),
+            network: match op.network {
+                OpNetwork::Default | OpNetwork::Host => Network::Host,
+                OpNetwork::None => Network::None,
+            },
+            mounts: mounts.mounts.clone(),
+            files,
+            privileged: op.security == Security::Insecure,
+            no_new_privileges: false,
+        })
+    }
+
+    /// The accounts of a root filesystem; none where there are no files of them.
+    pub(super) fn accounts(&self, stack: &Stack) -> Result<Accounts, Failure> {
+        Ok(Accounts::parse(&self.account_file(stack, b"etc/passwd")?, &self.account_file(stack, b"etc/group")?))
+    }
+
+    fn account_file(&self, stack: &Stack, path: &[u8]) -> Result<Vec<u8>, Failure> {
+        let Ok(resolved) = stack.view().resolve(path, Last::Follow) else {
+            return Ok(Vec::new());
+        };
+        let Place::Entry(found) = resolved.place else {
+            return Ok(Vec::new());
+        };
+        let Some(layer) = stack.layers().get(found.layer) else {
+            return Ok(Vec::new());
+        };
+        if !matches!(found.node.kind, oci::tree::Kind::File { .. }) {
+            return Ok(Vec::new());
+        }
+        let fs = self.store.layer_fs(layer).map_err(fail)?;
+        let unreadable = |error: std::io::Error| {
+            Failure::other(format!("cannot read `{}` of layer {layer}: {error}", found.entry.display()))
+        };
+        let file = open_in_layer(&fs, &found.entry.path).map_err(|errno| unreadable(errno.into()))?;
+        let mut bytes = Vec::new();
+        fs::File::from(file).take(MAX_ACCOUNTS).read_to_end(&mut bytes).map_err(unreadable)?;
+        Ok(bytes)
+    }
+}
+
+fn exit(op: &ExecOp, code: i32) -> Failure {
+    Failure::Exit { command: format!("\"{}\"", op.args.join(" ")), code }
+}
