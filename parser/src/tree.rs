@@ -120,27 +120,30 @@ impl<'s> Reader<'s, '_> {
             span.last_line = line.number;
             span.end = line.end() as u32;
             if text.trim_start().is_empty() {
-                empty_line.get_or_insert(line.number);
+                empty_line.get_or_insert(line);
             } else if !lines::is_comment(text) {
                 let (text, here) = lines::split_continuation(text, escape);
                 end = here;
                 self.joined.push_str(text);
             }
         }
-        if let Some(number) = empty_line
+        if let Some(line) = empty_line
             && self.warnings < MAX_WARNINGS
         {
             self.warnings += 1;
-            self.warn_of_empty_continuation(span, number);
+            self.warn_of_empty_continuation(span, line);
         }
         Logical { text: Text::from(self.joined.as_str()), span }
     }
 
     /// Other builders name the instruction's last line, so the span is that one.
-    fn warn_of_empty_continuation(&mut self, span: Span, number: u32) {
+    fn warn_of_empty_continuation(&mut self, span: Span, line: Line) {
         let last = Span { start: span.end, first_line: span.last_line, ..span };
+        let start = line.start as u32;
+        let empty = Span { start, end: line.end() as u32, first_line: line.number, last_line: line.number };
         self.diagnostics.push(
-            Diagnostic::warning("NoEmptyContinuation", last, format!("empty line {number} inside of an instruction"))
+            Diagnostic::warning("NoEmptyContinuation", last, "an empty line inside of an instruction")
+                .with_focus(empty)
                 .with_label(Span { last_line: span.first_line, ..span }, "the instruction begins here")
                 .with_hint("remove the empty line, or put a `#` on it; it will become an error"),
         );

@@ -284,7 +284,13 @@ fn shell(node: &Node, problems: &mut Problems) -> Option<Vec<Text>> {
             problems.whole("ShellForm", "`SHELL` takes a JSON array only").expected("`SHELL [\"/bin/sh\", \"-c\"]`");
             None
         }
-        _ => {
+        Args::None
+        | Args::Unknown
+        | Args::Words(_)
+        | Args::Json(_)
+        | Args::Pairs(_)
+        | Args::Health { .. }
+        | Args::Trigger(_) => {
             problems.whole("NoArguments", "`SHELL` names no shell").expected("`SHELL [\"/bin/sh\", \"-c\"]`");
             None
         }
