@@ -15,16 +15,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (dir, runs): (&Path, usize) = (Path::new(&dir), runs.parse()?);
     let network = if args.next().is_some() { Network::None } else { Network::Host };
     let base = dir.join("base");
+    let _ = fs::remove_dir_all(&base);
     fs::create_dir_all(base.join("bin"))?;
     fs::copy("/bin/busybox", base.join("bin/busybox"))?;
-    let _ = symlink("busybox", base.join("bin/true"));
+    symlink("busybox", base.join("bin/true"))?;
     let spawner = Spawner::start(&dir.join("scratch"))?;
     let mut times = Vec::new();
     for run in 0..runs {
         let step = dir.join(format!("step-{run}"));
         fs::create_dir_all(step.join("upper"))?;
         fs::create_dir_all(step.join("work"))?;
-        let file = |target: &str| File { target: target.into(), contents: b"127.0.0.1 localhost\n".to_vec(), mode: 0o644 };
+        let file =
+            |target: &str| File { target: target.into(), contents: b"127.0.0.1 localhost\n".to_vec(), mode: 0o644 };
         let spec = RunSpec {
             root: Root::Overlay { lowers: vec![base.clone()], upper: step.join("upper"), work: step.join("work") },
             readonly_root: false,

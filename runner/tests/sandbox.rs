@@ -1,9 +1,12 @@
 //! Sandboxes for real, as root: what is isolated, how they end, what they leave behind, and what traps do not work.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::io::{Read, pipe};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -90,7 +93,10 @@ struct Ran {
     err: String,
 }
 
-fn spawn(spawner: &Spawner, spec: &RunSpec) -> Result<(Process, std::io::PipeReader, std::io::PipeReader), SandboxError> {
+fn spawn(
+    spawner: &Spawner,
+    spec: &RunSpec,
+) -> Result<(Process, std::io::PipeReader, std::io::PipeReader), SandboxError> {
     let (out, stdout) = pipe().unwrap();
     let (err, stderr) = pipe().unwrap();
     let stdio = Stdio::Pipes { stdin: None, stdout: OwnedFd::from(stdout), stderr: OwnedFd::from(stderr) };
@@ -173,10 +179,19 @@ fn the_process_sees_only_its_own() {
     assert_eq!(lab.print("ls /proc/self/fd"), "0\n1\n2\n3\n", "3 is the directory itself");
     let bare = RunSpec { args: vec!["cat".into(), "/proc/self/status".into()], ..lab.spec("status", "") };
     let status = lab.run(&bare).out;
-    for line in ["CapInh:\t0000000000000000", "CapPrm:\t00000000a80425fb", "CapEff:\t00000000a80425fb",
-        "CapBnd:\t00000000a80425fb", "CapAmb:\t0000000000000000", "Seccomp:\t2", "NoNewPrivs:\t0", "Umask:\t0022",
-        "SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000", "Groups:\t "]
-    {
+    for line in [
+        "CapInh:\t0000000000000000",
+        "CapPrm:\t00000000a80425fb",
+        "CapEff:\t00000000a80425fb",
+        "CapBnd:\t00000000a80425fb",
+        "CapAmb:\t0000000000000000",
+        "Seccomp:\t2",
+        "NoNewPrivs:\t0",
+        "Umask:\t0022",
+        "SigBlk:\t0000000000000000",
+        "SigIgn:\t0000000000000000",
+        "Groups:\t ",
+    ] {
         assert!(status.lines().any(|found| found == line), "{line} in\n{status}");
     }
     let mounts = lab.print("cat /proc/self/mountinfo");
@@ -327,7 +342,8 @@ fn a_directory_as_the_root() {
 #[test]
 fn no_network_is_a_loopback_only() {
     let lab = Lab::new();
-    let spec = RunSpec { network: Network::None, ..lab.spec("n", "ls /sys/class/net; ip addr show lo | grep -c LOOPBACK,UP") };
+    let spec =
+        RunSpec { network: Network::None, ..lab.spec("n", "ls /sys/class/net; ip addr show lo | grep -c LOOPBACK,UP") };
     assert_eq!(lab.run(&spec).out, "lo\n1\n");
 }
 
@@ -337,7 +353,8 @@ fn killing_leaves_nothing() {
     let mounts = || fs::read_to_string("/proc/self/mountinfo").unwrap();
     let before = mounts();
     let marker = format!("{}001", std::process::id());
-    let (process, out, _err) = spawn(&lab.spawner, &lab.spec("k", &format!("nohup sleep {marker} & sleep {marker}"))).unwrap();
+    let (process, out, _err) =
+        spawn(&lab.spawner, &lab.spec("k", &format!("nohup sleep {marker} & sleep {marker}"))).unwrap();
     while !process_lives(&marker) {
         std::thread::yield_now();
     }
@@ -377,8 +394,11 @@ fn orphans_are_reaped_while_the_process_lives() {
 #[test]
 fn signals_are_passed_on() {
     let lab = Lab::new();
-    let (process, mut out, _err) =
-        spawn(&lab.spawner, &lab.spec("g", "trap 'echo caught; exit 7' TERM; echo ready; while :; do sleep 0.01; done")).unwrap();
+    let (process, mut out, _err) = spawn(
+        &lab.spawner,
+        &lab.spec("g", "trap 'echo caught; exit 7' TERM; echo ready; while :; do sleep 0.01; done"),
+    )
+    .unwrap();
     let mut ready = [0; 6];
     out.read_exact(&mut ready).unwrap();
     process.signal(15);
@@ -440,14 +460,21 @@ fn roots_full_of_traps() {
         lower
     };
     for standard in ["proc", "dev", "sys"] {
-        let spec = spec_on(vec![lab.path("base"), trap(standard, standard)], &lab.path(&format!("step-{standard}")), "true");
+        let spec =
+            spec_on(vec![lab.path("base"), trap(standard, standard)], &lab.path(&format!("step-{standard}")), "true");
         let Err(error) = spawn(&lab.spawner, &spec) else { panic!("/{standard} is a link") };
-        assert!(chain(&error).contains(&format!("at `/{standard}`: Too many levels of symbolic links")), "{}", chain(&error));
+        assert!(
+            chain(&error).contains(&format!("at `/{standard}`: Too many levels of symbolic links")),
+            "{}",
+            chain(&error)
+        );
     }
-    let mut spec = spec_on(vec![lab.path("base"), trap("etc", "etc")], &lab.path("step-etc"), "cat /etc/resolv.conf; pwd");
+    let mut spec =
+        spec_on(vec![lab.path("base"), trap("etc", "etc")], &lab.path("step-etc"), "cat /etc/resolv.conf; pwd");
     spec.files = vec![File { target: "/etc/resolv.conf".into(), contents: b"ours\n".to_vec(), mode: 0o644 }];
     spec.cwd = "/etc/cwd".into();
-    spec.mounts = vec![Mount { target: "/etc/mnt".into(), kind: MountKind::Tmpfs { size: None, mode: 0o755 }, readonly: false }];
+    spec.mounts =
+        vec![Mount { target: "/etc/mnt".into(), kind: MountKind::Tmpfs { size: None, mode: 0o755 }, readonly: false }];
     let ran = lab.run(&spec);
     assert!(ran.out.starts_with("ours\n") && ran.out.ends_with("outside/cwd\n"), "{}{}", ran.out, ran.err);
     assert_eq!(names(&outside), ["resolv.conf"]);
@@ -458,7 +485,8 @@ fn roots_full_of_traps() {
 fn errors_name_the_step() {
     let lab = Lab::new();
     let mut spec = lab.spec("e", "true");
-    spec.mounts = vec![Mount { target: "/x".into(), kind: MountKind::Bind { source: "/no/such".into() }, readonly: false }];
+    spec.mounts =
+        vec![Mount { target: "/x".into(), kind: MountKind::Bind { source: "/no/such".into() }, readonly: false }];
     let Err(error) = spawn(&lab.spawner, &spec) else { panic!("there is no such source") };
     assert_eq!(chain(&error), "bind `/no/such` at `/x`: No such file or directory (os error 2)");
     let spec = RunSpec { root: Root::Dir("/no/root".into()), ..lab.spec("f", "true") };
@@ -473,7 +501,8 @@ fn the_callers_death_is_the_end_of_all() {
     let marker = format!("{}003", std::env::var(CHILD).unwrap_or_else(|_| std::process::id().to_string()));
     if std::env::var_os(CHILD).is_some() {
         let lab = Lab::new();
-        let (process, _out, _err) = spawn(&lab.spawner, &lab.spec("c", &format!("nohup sleep {marker} & sleep {marker}"))).unwrap();
+        let (process, _out, _err) =
+            spawn(&lab.spawner, &lab.spec("c", &format!("nohup sleep {marker} & sleep {marker}"))).unwrap();
         let _ = process.wait();
         return;
     }
@@ -496,6 +525,39 @@ fn the_callers_death_is_the_end_of_all() {
     }
 }
 
+/// A user namespace of one id: the same, but for other users and groups.
+#[test]
+fn without_root() {
+    const CHILD: &str = "KILN_TEST_SANDBOX_USER";
+    if std::env::var_os(CHILD).is_some() {
+        let lab = Lab::new();
+        assert!(!lab.spawner.notes().is_empty());
+        for network in [Network::Host, Network::None] {
+            let script = "id -u; echo x > /dev/null && echo x > /new && touch /dev/shm/x; ls /proc | grep -c '^[0-9]'; grep Seccomp: /proc/self/status";
+            let ran = lab.run(&RunSpec { network, ..lab.spec(&format!("{network:?}"), script) });
+            assert_eq!((ran.out.as_str(), ran.err.as_str()), ("0\n4\nSeccomp:\t2\n", ""));
+        }
+        let other = RunSpec { user: Credentials { uid: 1, gid: 0, groups: vec![] }, ..lab.spec("other", "true") };
+        let Err(error) = spawn(&lab.spawner, &other) else { panic!("there is no such user here") };
+        assert_eq!(chain(&error), "become user 1: Invalid argument (os error 22)");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let program = dir.path().join("tests");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let ended = Command::new(&program)
+        .args(["--exact", "without_root"])
+        .env(CHILD, "1")
+        .env("TMPDIR", dir.path())
+        .current_dir("/")
+        .uid(65534)
+        .gid(65534)
+        .output()
+        .unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+}
+
 #[test]
 fn many_at_once() {
     let lab = Lab::new();
@@ -505,7 +567,8 @@ fn many_at_once() {
             scope.spawn(move || {
                 for at in 0..25 {
                     let status = (thread * 25 + at) as u8;
-                    let spec = lab.spec(&format!("many-{thread}-{at}"), &format!("echo {status} > /x; cat /x; exit {status}"));
+                    let spec =
+                        lab.spec(&format!("many-{thread}-{at}"), &format!("echo {status} > /x; cat /x; exit {status}"));
                     let ran = lab.run(&spec);
                     assert_eq!((ran.outcome, ran.out), (Outcome::Exited(status), format!("{status}\n")), "{}", ran.err);
                 }

@@ -13,8 +13,8 @@ use rustix::mount::{
 use rustix::thread::UnshareFlags;
 
 use super::kernel;
-use super::overlay::{Overlay, Refusal};
 use super::machine::Places;
+use super::overlay::{Overlay, Refusal};
 use super::plan::{Attribute, Step};
 use super::resolve;
 use super::stub::Kind;
@@ -201,7 +201,8 @@ fn link(path: &str, to: &str, world: &mut World) -> io::Result<()> {
 }
 
 fn host_sys(world: &mut World) -> io::Result<()> {
-    let tree = bound(Path::new("/sys"), &[Attribute::ReadOnly, Attribute::NoSuid, Attribute::NoExec, Attribute::NoDev])?;
+    let tree =
+        bound(Path::new("/sys"), &[Attribute::ReadOnly, Attribute::NoSuid, Attribute::NoExec, Attribute::NoDev])?;
     attach(&tree, &standard_target("/sys", world)?)
 }
 

@@ -123,7 +123,8 @@ fn run(plan: &Plan, streams: Vec<OwnedFd>, filter: &[sock_filter]) -> Result<(Ex
     let pid = kernel::vfork(&mut || {
         for (at, step) in plan.process.iter().enumerate() {
             if let Err(error) = process::apply(step, &streams, filter) {
-                failure = Some(Failure { step: Failed::Process(at), refusal: Refusal { error, detail: String::new() } });
+                failure =
+                    Some(Failure { step: Failed::Process(at), refusal: Refusal { error, detail: String::new() } });
                 return;
             }
         }

@@ -84,6 +84,7 @@ fn cgroup() -> Cgroup {
 }
 
 fn prepared(path: &Path) -> Result<PathBuf, SandboxError> {
-    std::fs::create_dir_all(path).map_err(|source: io::Error| SandboxError::Prepare { path: path.to_owned(), source })?;
+    std::fs::create_dir_all(path)
+        .map_err(|source: io::Error| SandboxError::Prepare { path: path.to_owned(), source })?;
     Ok(path.to_owned())
 }

@@ -50,27 +50,25 @@ impl From<Errno> for Refusal {
 
 impl Overlay<'_> {
     pub fn mount_at(&self, at: &Path) -> Result<(), Refusal> {
-        match fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC) {
-            Ok(context) => match self.configure(&context) {
-                Ok(true) => self.create(&context, at),
-                Ok(false) => self.mount_by_string(at),
-                Err(error) => Err(Refusal { detail: log(&context), error: error.into() }),
-            },
-            Err(Errno::NOSYS) => self.mount_by_string(at),
-            Err(error) => Err(error.into()),
+        let context = match fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC) {
+            Err(Errno::NOSYS) => return self.mount_by_string(at),
+            context => context?,
+        };
+        match self.configure(&context) {
+            Ok(()) => self.create(&context, at),
+            Err(error) => {
+                let detail = log(&context);
+                // This kernel does not take layers one by one.
+                if detail.contains("Unknown parameter 'lowerdir+'") {
+                    return self.mount_by_string(at);
+                }
+                Err(Refusal { detail, error: error.into() })
+            }
         }
     }
 
-    /// Whether this kernel takes layers one by one.
-    fn configure(&self, context: &OwnedFd) -> Result<bool, Errno> {
-        let mut lowers = self.lowers.iter().rev();
-        if let Some(top) = lowers.next() {
-            match set_path(context, "lowerdir+", top) {
-                Err(Errno::INVAL) => return Ok(false),
-                done => done?,
-            }
-        }
-        for lower in lowers {
+    fn configure(&self, context: &OwnedFd) -> Result<(), Errno> {
+        for lower in self.lowers.iter().rev() {
             set_path(context, "lowerdir+", lower)?;
         }
         set_path(context, "upperdir", self.upper)?;
@@ -83,7 +81,7 @@ impl Overlay<'_> {
         if self.user_xattrs {
             fsconfig_set_flag(context, "userxattr")?;
         }
-        Ok(true)
+        Ok(())
     }
 
     fn create(&self, context: &OwnedFd, at: &Path) -> Result<(), Refusal> {
@@ -98,7 +96,8 @@ impl Overlay<'_> {
         rustix::process::chdir(&base)?;
         let options = self.options(&base);
         if options.len() > LONGEST_OPTIONS {
-            let detail = format!("{} layers are too many for this kernel: `lowerdir+` came with Linux 6.7", self.lowers.len());
+            let detail =
+                format!("{} layers are too many for this kernel: `lowerdir+` came with Linux 6.7", self.lowers.len());
             return Err(Refusal { error: Errno::TOOBIG.into(), detail });
         }
         let options = CString::new(options).map_err(|_| Errno::INVAL)?;
@@ -172,8 +171,7 @@ mod tests {
     #[test]
     fn options_are_short_and_escaped() {
         let lowers = ["/s/l/1/fs", "/s/l/2:,/fs", "/s/stub"].map(PathBuf::from);
-        let overlay =
-            Overlay { lowers: &lowers, upper: Path::new("/s/u"), work: Path::new("/s/w"), user_xattrs: true };
+        let overlay = Overlay { lowers: &lowers, upper: Path::new("/s/u"), work: Path::new("/s/w"), user_xattrs: true };
         assert_eq!(shared_parent(&lowers), Path::new("/s"));
         assert_eq!(
             String::from_utf8(overlay.options(Path::new("/s"))).unwrap(),

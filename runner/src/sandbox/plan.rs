@@ -43,24 +43,61 @@ pub enum Step {
     NewNetwork,
     Hostname(String),
     /// Layers, bottom first.
-    Overlay { lowers: Vec<PathBuf>, upper: PathBuf, work: PathBuf, user_xattrs: bool },
+    Overlay {
+        lowers: Vec<PathBuf>,
+        upper: PathBuf,
+        work: PathBuf,
+        user_xattrs: bool,
+    },
     /// A directory as the root.
     RootDirectory(PathBuf),
     /// A kernel's filesystem at a place of ours: no link is followed.
-    Filesystem { name: String, target: String, options: Vec<(String, String)>, attributes: Vec<Attribute> },
+    Filesystem {
+        name: String,
+        target: String,
+        options: Vec<(String, String)>,
+        attributes: Vec<Attribute>,
+    },
     /// A device node in `/dev`.
-    Device { name: String, major: u32, minor: u32 },
+    Device {
+        name: String,
+        major: u32,
+        minor: u32,
+    },
     /// The host's device, where nodes cannot be made.
-    HostDevice { name: String },
-    Link { path: String, to: String },
+    HostDevice {
+        name: String,
+    },
+    Link {
+        path: String,
+        to: String,
+    },
     /// The host's `/sys`, where a new one cannot be mounted.
     HostSys,
-    Bind { source: PathBuf, target: String, file: bool, attributes: Vec<Attribute> },
-    Tmpfs { target: String, options: Vec<(String, String)>, attributes: Vec<Attribute> },
-    File { target: String, contents: Vec<u8>, mode: u32 },
+    Bind {
+        source: PathBuf,
+        target: String,
+        file: bool,
+        attributes: Vec<Attribute>,
+    },
+    Tmpfs {
+        target: String,
+        options: Vec<(String, String)>,
+        attributes: Vec<Attribute>,
+    },
+    File {
+        target: String,
+        contents: Vec<u8>,
+        mode: u32,
+    },
     /// An empty directory, or `/dev/null`, over a path; nothing where there is no such path.
-    Mask { path: String, empty: PathBuf },
-    ReadOnly { path: String },
+    Mask {
+        path: String,
+        empty: PathBuf,
+    },
+    ReadOnly {
+        path: String,
+    },
     WorkingDirectory(String),
     ReadOnlyRoot,
     Pivot,
@@ -80,7 +117,10 @@ pub enum ProcessStep {
     Session,
     ControllingTerminal,
     /// Pipes belong to the process's user, so that it can open `/dev/stderr`.
-    Streams { uid: u32, gid: u32 },
+    Streams {
+        uid: u32,
+        gid: u32,
+    },
     CloseDescriptors,
     WorkingDirectory(String),
     /// The filter comes while we may still load one; all that follows is allowed by it.

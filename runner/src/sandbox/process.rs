@@ -119,7 +119,8 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 impl Program {
     pub fn new(args: &[String], env: &[String]) -> io::Result<Program> {
-        let strings = |list: &[String]| list.iter().map(|s| Ok(CString::new(s.as_str())?)).collect::<io::Result<Vec<_>>>();
+        let strings =
+            |list: &[String]| list.iter().map(|s| Ok(CString::new(s.as_str())?)).collect::<io::Result<Vec<_>>>();
         let name = args.first().map_or("", String::as_str);
         let searched = !name.contains('/');
         let path = env.iter().rev().find_map(|pair| pair.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);

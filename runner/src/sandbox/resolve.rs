@@ -35,7 +35,9 @@ pub fn plainly(root: BorrowedFd<'_>, path: &str) -> io::Result<OwnedFd> {
 pub fn ensure(root: BorrowedFd<'_>, path: &str, kind: Kind, made: &mut Vec<PathBuf>) -> io::Result<OwnedFd> {
     match inside(root, path) {
         // Missing, or renamed under our feet.
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EAGAIN)) => Walk::new(root, path)?.run(kind, made),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EAGAIN)) => {
+            Walk::new(root, path)?.run(kind, made)
+        }
         found => found,
     }
 }

@@ -32,7 +32,8 @@ pub struct RunSpec {
 /// The root filesystem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Root {
-    /// An overlay. `lowers` bottom first; `upper` gets what the process changes, `work` is an empty directory beside it.
+    /// An overlay. `lowers` bottom first; `upper` gets what the process changes, `work` is an empty directory beside it,
+    /// never used again: what the kernel leaves in it has no permissions, so without root it is removed only after a chmod.
     Overlay { lowers: Vec<PathBuf>, upper: PathBuf, work: PathBuf },
     /// A directory as it is.
     Dir(PathBuf),

@@ -25,16 +25,28 @@ pub enum Reply {
     /// The zygote is ready for requests.
     Ready,
     /// The zygote could not get ready.
-    NotReady { what: String, errno: i32 },
+    NotReady {
+        what: String,
+        errno: i32,
+    },
     /// The init exists; its pidfd comes along.
     Cloned,
     /// There is no init.
-    NotCloned { errno: i32 },
+    NotCloned {
+        errno: i32,
+    },
     /// The program runs, or its failure to run has been said on its standard error. The terminal comes along, if any.
     /// `made` are the mountpoints that had to be made in the root, outermost first.
-    Started { made: Vec<String> },
+    Started {
+        made: Vec<String>,
+    },
     /// A step failed.
-    Failed { step: Failed, errno: i32, detail: String, made: Vec<String> },
+    Failed {
+        step: Failed,
+        errno: i32,
+        detail: String,
+        made: Vec<String>,
+    },
     Ended(Outcome),
 }
 
@@ -71,9 +83,8 @@ pub fn recv<T: DeserializeOwned>(socket: BorrowedFd<'_>) -> io::Result<Option<(T
     let mut bytes = [0; LONGEST];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let received = retry_on_intr(|| {
-        recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
-    });
+    let received =
+        retry_on_intr(|| recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC));
     let length = match received {
         Ok(message) => message.bytes,
         Err(rustix::io::Errno::CONNRESET) => 0,

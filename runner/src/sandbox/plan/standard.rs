@@ -1,6 +1,6 @@
 //! What every sandbox has: the mounts of the OCI runtime spec, what Docker hides of them, and its capabilities.
 
-use super::{Attribute, Cgroup, Machine, Network, Rung, RunSpec, Step};
+use super::{Attribute, Cgroup, Machine, Network, RunSpec, Rung, Step};
 
 const MASKED: [&str; 12] = [
     "/proc/acpi",

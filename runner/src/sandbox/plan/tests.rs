@@ -40,7 +40,10 @@ fn check(spec: &RunSpec, machine: &Machine, expected: Expect) {
 
 #[test]
 fn a_step_as_root() {
-    check(&spec(), &machine(Rung::Root, Cgroup::Unified), expect![[r#"
+    check(
+        &spec(),
+        &machine(Rung::Root, Cgroup::Unified),
+        expect![[r#"
         set the host name to `sandbox`
         mount an overlay of 3 layers on `/u`
         mount proc at `/proc`
@@ -95,7 +98,8 @@ fn a_step_as_root() {
         set the capabilities
         set the umask
         reset the signals
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -113,7 +117,10 @@ fn everything_asked_for() {
         no_new_privileges: true,
         ..spec()
     };
-    check(&spec, &machine(Rung::Root, Cgroup::Hidden), expect![[r#"
+    check(
+        &spec,
+        &machine(Rung::Root, Cgroup::Hidden),
+        expect![[r#"
         make a network namespace
         set the host name to `sandbox`
         mount an overlay of 3 layers on `/u`
@@ -155,12 +162,16 @@ fn everything_asked_for() {
         renounce new privileges
         set the umask
         reset the signals
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_step_in_a_user_namespace_of_one_id() {
-    check(&spec(), &machine(Rung::SingleId, Cgroup::Unified), expect![[r#"
+    check(
+        &spec(),
+        &machine(Rung::SingleId, Cgroup::Unified),
+        expect![[r#"
         set the host name to `sandbox`
         mount an overlay of 3 layers on `/u`
         mount proc at `/proc`
@@ -213,13 +224,15 @@ fn a_step_in_a_user_namespace_of_one_id() {
         set the capabilities
         set the umask
         reset the signals
-    "#]]);
+    "#]],
+    );
 }
 
 /// Rights are taken away last, the filter while one may still be loaded, and nothing of the host is open by then.
 #[test]
 fn order_of_the_process() {
-    let plan = plan(&spec(), &Stdio::Terminal { rows: 1, columns: 1 }, &machine(Rung::Root, Cgroup::Hidden), Path::new("/"));
+    let plan =
+        plan(&spec(), &Stdio::Terminal { rows: 1, columns: 1 }, &machine(Rung::Root, Cgroup::Hidden), Path::new("/"));
     let at = |wanted: &dyn Fn(&ProcessStep) -> bool| plan.process.iter().position(wanted).unwrap();
     let closed = at(&|s| matches!(s, ProcessStep::CloseDescriptors));
     let entered = at(&|s| matches!(s, ProcessStep::WorkingDirectory(_)));
