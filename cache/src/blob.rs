@@ -169,7 +169,11 @@ impl Store {
             Ok(())
         })?;
         let aside = set_aside(&self.layout, &self.layout.blob(digest))?;
-        Ok(Error::Damaged { what: format!("blob `{digest}`"), reason: format!("its bytes have digest `{found}`"), aside })
+        Ok(Error::Damaged {
+            what: format!("blob `{digest}`"),
+            reason: format!("its bytes have digest `{found}`"),
+            aside,
+        })
     }
 }
 

@@ -118,7 +118,8 @@ impl StatKey {
         let Some(horizon) = scan_start.checked_sub(tick).and_then(|time| time.duration_since(UNIX_EPOCH).ok()) else {
             return false;
         };
-        let horizon = Stamp { secs: i64::try_from(horizon.as_secs()).unwrap_or(i64::MAX), nanos: horizon.subsec_nanos() };
+        let horizon =
+            Stamp { secs: i64::try_from(horizon.as_secs()).unwrap_or(i64::MAX), nanos: horizon.subsec_nanos() };
         self.mtime < horizon && self.ctime < horizon
     }
 }
@@ -169,7 +170,8 @@ impl StatFile {
         let map = unsafe { Mmap::map(&file) }.ok()?;
         let header: &[u8; HEADER] = map.first_chunk()?;
         let paths = usize::try_from(number(header, 16)).ok()?;
-        let sound = header[..8] == *MAGIC && short(header, 8) == VERSION && number(header, 24) == check(&[&header[..24]]);
+        let sound =
+            header[..8] == *MAGIC && short(header, 8) == VERSION && number(header, 24) == check(&[&header[..24]]);
         let count = usize::try_from(short(header, 12)).ok()?;
         let size = HEADER.checked_add(count.checked_mul(RECORD)?)?.checked_add(paths)?;
         (sound && size == map.len()).then_some(Self { map: Some(map), count })
@@ -303,7 +305,8 @@ impl Pending {
 
 impl Record<'_> {
     fn key(&self) -> StatKey {
-        let stamp = |secs, nanos| Stamp { secs: number(self.bytes, secs).cast_signed(), nanos: short(self.bytes, nanos) };
+        let stamp =
+            |secs, nanos| Stamp { secs: number(self.bytes, secs).cast_signed(), nanos: short(self.bytes, nanos) };
         StatKey {
             device: number(self.bytes, 24),
             inode: number(self.bytes, 32),

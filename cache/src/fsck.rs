@@ -33,17 +33,38 @@ pub enum Depth {
 /// One thing that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Problem {
-    Database { complaint: String },
-    Blob { digest: Digest, reason: String },
-    Layer { id: LayerId, reason: String },
+    Database {
+        complaint: String,
+    },
+    Blob {
+        digest: Digest,
+        reason: String,
+    },
+    Layer {
+        id: LayerId,
+        reason: String,
+    },
     /// A layer or blob that no row speaks of.
-    Orphan { path: PathBuf },
-    Record { key: CacheKey, name: String, layer: LayerId },
-    Image { id: ImageId, reason: String },
+    Orphan {
+        path: PathBuf,
+    },
+    Record {
+        key: CacheKey,
+        name: String,
+        layer: LayerId,
+    },
+    Image {
+        id: ImageId,
+        reason: String,
+    },
     /// A name of an image that is not here.
-    Name { name: String },
+    Name {
+        name: String,
+    },
     /// What a dead process was making.
-    Ingest { lease: String },
+    Ingest {
+        lease: String,
+    },
 }
 
 impl Store {
@@ -87,7 +108,9 @@ impl Store {
                 db.execute("DELETE FROM names WHERE reference = ?1", [name])?;
                 Ok(())
             }),
-            Problem::Ingest { .. } => lease::dead(&self.layout)?.iter().try_for_each(|dead| dead.put_away(&self.layout)),
+            Problem::Ingest { .. } => {
+                lease::dead(&self.layout)?.iter().try_for_each(|dead| dead.put_away(&self.layout))
+            }
         }
     }
 

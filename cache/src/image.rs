@@ -121,7 +121,9 @@ impl Store {
     pub fn image_named(&self, name: &Reference) -> Result<Option<Image>, Error> {
         let text = name.to_string();
         self.db.read(|db| {
-            let sql = format!("SELECT {COLUMNS} FROM names JOIN images ON images.id = names.image WHERE names.reference = ?1");
+            let sql = format!(
+                "SELECT {COLUMNS} FROM names JOIN images ON images.id = names.image WHERE names.reference = ?1"
+            );
             let named = db.prepare_cached(&sql)?.query_row([&text], read).optional()?.flatten();
             match (named, name.digest()) {
                 (None, Some(manifest)) => find_where(db, "manifest = ?1", manifest.as_bytes()),
@@ -263,7 +265,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<Image>> {
 }
 
 fn platform_key(platform: &Platform) -> String {
-    let parts = [Some(&platform.os), Some(&platform.architecture), platform.variant.as_ref(), platform.os_version.as_ref()];
+    let parts =
+        [Some(&platform.os), Some(&platform.architecture), platform.variant.as_ref(), platform.os_version.as_ref()];
     parts.map(|part| part.map_or("", String::as_str)).join("/")
 }
 
@@ -312,7 +315,8 @@ fn minutes(text: &str) -> Option<i64> {
 /// Exactly `N` numbers of up to four digits each.
 fn numbers<const N: usize>(text: &str, separator: char) -> Option<[i64; N]> {
     let is_number = |part: &str| (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-    let parts: Vec<i64> = text.split(separator).map(|part| part.parse().ok().filter(|_| is_number(part))).collect::<Option<_>>()?;
+    let parts: Vec<i64> =
+        text.split(separator).map(|part| part.parse().ok().filter(|_| is_number(part))).collect::<Option<_>>()?;
     parts.try_into().ok()
 }
 

@@ -32,6 +32,9 @@ pub(crate) const SETTLE: Duration = Duration::from_secs(30);
 /// Bytes in the database's log that are worth a checkpoint.
 const LOG_WORTH: u64 = 512 * 1024;
 
+/// How long nobody takes to write a file of stat records.
+const LONGEST_WRITE: Duration = Duration::from_secs(3600);
+
 /// Does the store's background work when it is poked.
 pub(crate) struct Keeper {
     chores: Arc<Chores>,
@@ -104,6 +107,7 @@ impl Chores {
         if due == Due::All || self.log_is_long() {
             self.db.checkpoint()?;
         }
+        self.drop_unfinished()?;
         self.empty_trash()
     }
 
@@ -164,6 +168,20 @@ impl Chores {
         })
     }
 
+    /// Deletes the stat records that somebody died while writing: names with a suffix, older than any write takes.
+    fn drop_unfinished(&self) -> Result<(), Error> {
+        let contexts = self.layout.contexts();
+        for name in lease::names(&contexts)?.iter().filter(|name| name.contains('.')) {
+            let path = contexts.join(name);
+            let age =
+                fs::metadata(&path).and_then(|metadata| metadata.modified()).ok().and_then(|time| time.elapsed().ok());
+            if age.is_some_and(|age| age > LONGEST_WRITE) {
+                let _ = fs::remove_file(&path);
+            }
+        }
+        Ok(())
+    }
+
     /// Deletes what lies in `trash/`, unless another process is at it.
     fn empty_trash(&self) -> Result<(), Error> {
         let trash = self.layout.trash();
@@ -173,7 +191,8 @@ impl Chores {
         }
         for name in lease::names(&trash)? {
             let path: PathBuf = trash.join(name);
-            let removed = if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            let removed =
+                if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             if let Err(error) = removed {
                 tracing::debug!("cannot delete `{}`: {error}", path.display());
             }

@@ -32,7 +32,12 @@ impl Store {
         self.db.write(|db| {
             let sql = "INSERT OR REPLACE INTO layer_blobs (diff_id, digest, size, media_type) VALUES (?1, ?2, ?3, ?4)";
             let size = to_sql_size(blob.size);
-            db.prepare_cached(sql)?.execute(params![blob.diff_id.0.as_bytes(), blob.digest.as_bytes(), size, blob.media_type])?;
+            db.prepare_cached(sql)?.execute(params![
+                blob.diff_id.0.as_bytes(),
+                blob.digest.as_bytes(),
+                size,
+                blob.media_type
+            ])?;
             let sql = "INSERT OR IGNORE INTO blob_origins (digest, registry, repository) VALUES (?1, ?2, ?3)";
             let mut insert = db.prepare_cached(sql)?;
             for origin in &blob.origins {
@@ -80,7 +85,8 @@ impl Store {
             LayerId::Pulled(diff_id) => diff_id,
         };
         let known: Option<bool> = self.db.read(|db| {
-            let sql = "SELECT EXISTS (SELECT 1 FROM blob_origins WHERE blob_origins.digest = layer_blobs.digest) AS remote
+            let sql =
+                "SELECT EXISTS (SELECT 1 FROM blob_origins WHERE blob_origins.digest = layer_blobs.digest) AS remote
                        FROM layer_blobs WHERE diff_id = ?1 ORDER BY remote DESC LIMIT 1";
             Ok(db.prepare_cached(sql)?.query_row([diff_id.0.as_bytes()], |row| row.get(0)).optional()?)
         })?;

@@ -8,18 +8,8 @@ use oci::{ContentDigest, Digest, LayerId};
 pub(crate) const FORMAT: &str = "kiln store 1";
 
 /// The directories made with a store.
-pub(crate) const DIRECTORIES: [&str; 10] = [
-    "blobs",
-    "blobs/sha256",
-    "layers",
-    "mounts",
-    "contexts",
-    "ingest",
-    "leases",
-    "locks",
-    "trash",
-    "aside",
-];
+pub(crate) const DIRECTORIES: [&str; 10] =
+    ["blobs", "blobs/sha256", "layers", "mounts", "contexts", "ingest", "leases", "locks", "trash", "aside"];
 
 /// The paths of one store.
 #[derive(Debug, Clone)]
@@ -68,8 +58,12 @@ impl Layout {
         self.root.join("mounts")
     }
 
+    pub fn contexts(&self) -> PathBuf {
+        self.root.join("contexts")
+    }
+
     pub fn context(&self, id: &ContentDigest) -> PathBuf {
-        self.root.join("contexts").join(id.hex())
+        self.contexts().join(id.hex())
     }
 
     pub fn ingest(&self) -> PathBuf {

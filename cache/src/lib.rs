@@ -10,15 +10,32 @@
 //!   layers/<layer id>/tree    its tree ([`oci::tree`])
 //!   mounts/<id>/              `--mount=type=cache`
 //!   contexts/<id>             what was hashed of a build context, by stat record
-//!   ingest/<lease>/           what is being made and not committed
-//!   leases/<lease>            held by flock while its process lives
+//!   ingest/<lease>/           what is being made and not committed ([`Ingest`])
+//!   leases/<lease>            a number's file, held by flock while the process that took it lives
 //!   locks/<key>               held by flock while a step is being built
 //!   trash/                    what is to be deleted when nobody waits
 //!   aside/                    what was found damaged
 //! ```
 //!
 //! Nothing is visible before its commit: written aside, renamed, then its row written. A killed process leaves only
-//! rubbish under `ingest/`, which the next one sweeps when the lease's lock is free.
+//! rubbish under `ingest/`, which the next one sweeps when the lease's lock is free. What a power loss may have taken is
+//! a miss ([`Boot`]). What is damaged is moved aside and is a miss from then on.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (tree, key, record): (oci::Tree, cache::CacheKey, cache::Record) = unimplemented!();
+//! let store = cache::Store::open("/var/lib/kiln".as_ref())?;
+//! if store.record(&key)?.is_none() {
+//!     let lock = store.lock_key(&key, &mut || true)?;
+//!     if store.record(&key)?.is_none() {
+//!         let ingest = store.ingest()?; // `ingest.fs()` is filled, and `tree` says with what
+//!         store.commit_layer(ingest, oci::LayerId::Built(tree.digest()), &tree)?;
+//!         store.put_record(&key, &record)?;
+//!     }
+//!     drop(lock);
+//! }
+//! # Ok(()) }
+//! ```
 
 pub mod contexts;
 

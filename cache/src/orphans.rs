@@ -19,9 +19,8 @@ use crate::lease;
 pub(crate) fn find(layout: &Layout, db: &Connection) -> Result<Vec<PathBuf>, Fault> {
     let mut orphans = Vec::new();
     let layers = known(db, "SELECT id FROM layers", |id| layer_from_sql(id).map(|id| id.dir_name()))?;
-    let blobs = known(db, "SELECT digest FROM blobs", |digest| {
-        Some(Digest::from_bytes(digest.try_into().ok()?).hex())
-    })?;
+    let blobs =
+        known(db, "SELECT digest FROM blobs", |digest| Some(Digest::from_bytes(digest.try_into().ok()?).hex()))?;
     for (dir, known) in [(layout.layers(), layers), (layout.blobs(), blobs)] {
         let names = lease::names(&dir)?.into_iter().filter(|name| !known.contains(name));
         orphans.extend(names.map(|name| dir.join(name)));

@@ -4,7 +4,6 @@
 use std::time::SystemTime;
 
 use oci::{ContentDigest, LayerId};
-use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::boot;
@@ -87,7 +86,8 @@ impl Store {
     /// The newest records of `step`, newest first: what a miss is compared with.
     pub fn nearest_records(&self, step: &ContentDigest) -> Result<Vec<(CacheKey, Record)>, Error> {
         self.db.read(|db| {
-            let sql = format!("SELECT {COLUMNS} FROM records WHERE step = ?1 ORDER BY created DESC, key LIMIT {NEAREST}");
+            let sql =
+                format!("SELECT {COLUMNS} FROM records WHERE step = ?1 ORDER BY created DESC, key LIMIT {NEAREST}");
             Ok(all(db, &sql, &[step.as_bytes()])?)
         })
     }
@@ -115,7 +115,9 @@ fn all(db: &Connection, sql: &str, values: &[&[u8; 32]]) -> rusqlite::Result<Vec
 /// A row, unless its values are none of ours.
 fn read(row: &Row<'_>) -> rusqlite::Result<Option<(CacheKey, Record, i64)>> {
     let values = || -> rusqlite::Result<Option<(CacheKey, Record, i64)>> {
-        let Some(layers) = layers_from_sql(row.get_ref(2)?.as_blob().map_err(FromSqlError::from)?) else { return Ok(None) };
+        let Some(layers) = layers_from_sql(row.get_ref(2)?.as_blob()?) else {
+            return Ok(None);
+        };
         let record = Record {
             layers,
             manifest: row.get(3)?,

@@ -39,7 +39,8 @@ fn killed_at_any_moment() {
         // A new store now and then, so that its making is met as well and checks stay quick.
         let root = dir.path().join((round / 6).to_string());
         let names: Vec<String> = (0..2).map(|n| format!("{round}.{n}")).collect();
-        let mut children: Vec<Child> = names.iter().map(|name| start(&["commit", &root.to_string_lossy(), name])).collect();
+        let mut children: Vec<Child> =
+            names.iter().map(|name| start(&["commit", &root.to_string_lossy(), name])).collect();
         std::thread::sleep(Duration::from_micros(random.below(40_000)));
         for child in &mut children {
             child.kill().expect("killed");
@@ -112,7 +113,8 @@ fn commit(store: &Store, bytes: &[u8]) -> LayerId {
     let owner = fs::metadata(&path).expect("a file");
     let (uid, gid) = (std::os::unix::fs::MetadataExt::uid(&owner), std::os::unix::fs::MetadataExt::gid(&owner));
     let mut tree = TreeBuilder::new();
-    tree.push(Entry { path: (*b"f").into(), kind, meta: Meta { mode: 0o644, uid, gid, ..Meta::default() } }).expect("an entry");
+    tree.push(Entry { path: (*b"f").into(), kind, meta: Meta { mode: 0o644, uid, gid, ..Meta::default() } })
+        .expect("an entry");
     let tree = tree.build().expect("a tree");
     let id = LayerId::Built(tree.digest());
     store.commit_layer(ingest, id, &tree).expect("committed");

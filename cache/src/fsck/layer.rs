@@ -44,7 +44,8 @@ fn check_files(root: &Path, tree: &Tree, depth: Depth) -> Result<(), String> {
             let path = if dir.is_empty() { name } else { [&dir[..], b"/", &name].concat() };
             let metadata = item.metadata().map_err(|error| told(&path, &error))?;
             let entry = tree.get(&path).ok_or_else(|| format!("`{}` is not in its tree", shown(&path)))?;
-            check_entry(&item.path(), &metadata, entry, tree, depth).map_err(|reason| format!("`{}` {reason}", shown(&path)))?;
+            check_entry(&item.path(), &metadata, entry, tree, depth)
+                .map_err(|reason| format!("`{}` {reason}", shown(&path)))?;
             seen += 1;
             if metadata.is_dir() {
                 dirs.push(path);
@@ -71,7 +72,9 @@ fn check_entry(host: &Path, metadata: &Metadata, entry: &Entry, tree: &Tree, dep
         Kind::File { .. } => kind.is_file(),
         Kind::HardLink { .. } => true,
         Kind::Dir { .. } => kind.is_dir(),
-        Kind::Symlink { target } => kind.is_symlink() && fs::read_link(host).map_err(told)?.as_os_str().as_bytes() == &**target,
+        Kind::Symlink { target } => {
+            kind.is_symlink() && fs::read_link(host).map_err(told)?.as_os_str().as_bytes() == &**target
+        }
         Kind::CharDevice { major, minor } => kind.is_char_device() && numbers() == (*major, *minor),
         Kind::BlockDevice { major, minor } => kind.is_block_device() && numbers() == (*major, *minor),
         Kind::Fifo => kind.is_fifo(),

@@ -49,7 +49,10 @@ fn fsck_sees_every_change_of_a_layer() {
         (|fs| fs::write(fs.join("g"), b"").expect("written"), Depth::Metadata),
         (|fs| fs::remove_file(fs.join("f")).expect("removed"), Depth::Metadata),
         (|fs| fs::set_permissions(fs.join("f"), fs::Permissions::from_mode(0o4755)).expect("set"), Depth::Metadata),
-        (|fs| fs::remove_file(fs.join("f")).and_then(|()| fs::create_dir(fs.join("f"))).expect("made"), Depth::Metadata),
+        (
+            |fs| fs::remove_file(fs.join("f")).and_then(|()| fs::create_dir(fs.join("f"))).expect("made"),
+            Depth::Metadata,
+        ),
     ];
     for (harm, depth) in harms {
         let (dir, id) = used();
@@ -123,4 +126,18 @@ fn go_on(store: &Store, id: LayerId) {
     let _ = store.put_record(&key("new"), &record(&[]));
     let _ = store.put_blob(b"blob");
     let _ = store.tidy();
+}
+
+#[test]
+fn an_unreadable_row_is_a_miss() {
+    let (dir, id) = used();
+    let database = rusqlite::Connection::open(database(&dir)).expect("opened");
+    for change in ["layers = x'0102'", "layers = x'09' || zeroblob(32)", "step = x'01'", "name = x'ff'"] {
+        let store = dir.open();
+        store.put_record(&key("k"), &record(&[id])).expect("recorded");
+        assert!(store.record(&key("k")).expect("asked").is_some());
+        database.execute(&format!("UPDATE records SET {change}"), []).expect("changed");
+        assert_eq!(store.record(&key("k")).expect("asked"), None, "{change}");
+        assert_eq!(store.nearest_records(&record(&[]).step).expect("asked"), [], "{change}");
+    }
 }

@@ -19,7 +19,15 @@ fn an_image_is_found_as_people_write_it() {
     let id = image(&store, "2024-05-01T12:30:00Z");
     store.tag(&name("node"), &id).expect("tagged");
     let hex = id.0.hex();
-    for text in ["node", "node:latest", "docker.io/library/node", &hex, &hex[..7], &format!("sha256:{hex}"), &format!("sha256:{}", &hex[..3])] {
+    for text in [
+        "node",
+        "node:latest",
+        "docker.io/library/node",
+        &hex,
+        &hex[..7],
+        &format!("sha256:{hex}"),
+        &format!("sha256:{}", &hex[..3]),
+    ] {
         let found = store.find_image(text).expect("asked").unwrap_or_else(|| panic!("{text} was not found"));
         assert_eq!((found.id, found.size), (id, 4), "{text}");
     }
@@ -47,8 +55,12 @@ fn a_name_has_one_image_and_an_image_many_names() {
     store.tag(&name("a"), &old).expect("tagged");
     store.tag(&name("b"), &old).expect("tagged");
     store.tag(&name("a"), &new).expect("tagged");
-    let listed: Vec<_> =
-        store.images().expect("listed").into_iter().map(|(name, image)| (name.map(|name| name.familiar()), image.id)).collect();
+    let listed: Vec<_> = store
+        .images()
+        .expect("listed")
+        .into_iter()
+        .map(|(name, image)| (name.map(|name| name.familiar()), image.id))
+        .collect();
     assert_eq!(listed, [(Some("a:latest".to_owned()), new), (Some("b:latest".to_owned()), old)]);
     assert!(store.untag(&name("b")).expect("untagged"));
     assert!(!store.untag(&name("b")).expect("untagged"));
@@ -65,7 +77,10 @@ fn a_name_has_one_image_and_an_image_many_names() {
 fn a_pulled_image_is_found_by_its_manifest() {
     let dir = Dir::new();
     let store = dir.open();
-    let (manifest, platform) = (Digest::of(b"manifest"), Platform { os: "linux".into(), architecture: "arm".into(), variant: Some("v7".into()), os_version: None });
+    let (manifest, platform) = (
+        Digest::of(b"manifest"),
+        Platform { os: "linux".into(), architecture: "arm".into(), variant: Some("v7".into()), os_version: None },
+    );
     let id = store.put_image(br#"{"os":"linux"}"#, &[], Some(manifest)).expect("stored");
     assert_eq!(store.image_named(&name(&format!("node@{manifest}"))).expect("asked").map(|image| image.id), Some(id));
     // Stored again by a build, it is still that manifest's.
