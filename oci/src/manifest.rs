@@ -67,7 +67,7 @@ pub enum ManifestError {
     #[error("the image `{digest}` has {layers} layers, but its config knows of {diff_ids}")]
     LayersDiffer { digest: Digest, layers: usize, diff_ids: usize },
     #[error("there is no image for `{wanted}` in the index `{digest}`\nhint: {}", offer(.offered))]
-    NoSuchPlatform { digest: Digest, wanted: Platform, offered: Vec<Platform> },
+    NoSuchPlatform { digest: Digest, wanted: Box<Platform>, offered: Vec<Platform> },
 }
 
 /// What a blob is: its type, its digest, its size.
@@ -262,7 +262,7 @@ impl Index {
                     self.images().filter_map(|entry| Some(entry.platform.as_ref()?.normalized())).collect();
                 offered.sort();
                 offered.dedup();
-                Err(ManifestError::NoSuchPlatform { digest, wanted: wanted.clone(), offered })
+                Err(ManifestError::NoSuchPlatform { digest, wanted: Box::new(wanted.clone()), offered })
             }
         }
     }
