@@ -5,9 +5,12 @@
 
 pub mod ast;
 pub mod diagnostic;
+pub mod expand;
+pub mod ignore;
 pub mod instruction;
 pub mod keyword;
 pub mod nearest;
+pub mod path;
 pub mod text;
 
 mod arguments;

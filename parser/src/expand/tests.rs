@@ -1,0 +1,137 @@
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn check(lexer: Lexer, table: &[(&str, &str)]) {
+    let variables = variables(&[("X", "foo.tar.gz"), ("P", "/a/b"), ("NULL", ""), ("L", "one\ntwo")]);
+    for (text, expected) in table {
+        let found = match lexer.word(text, &variables) {
+            Ok(found) => found,
+            Err(error) => format!("! {}", error.kind),
+        };
+        assert_eq!(&found, expected, "{text}");
+    }
+}
+
+#[test]
+fn modifiers() {
+    check(
+        Lexer::new('\\'),
+        &[
+            ("${X%.*}", "foo.tar"),
+            ("${X%%.*}", "foo"),
+            ("${X#*.}", "tar.gz"),
+            ("${X##*.}", "gz"),
+            ("${X#?}", "oo.tar.gz"),
+            ("${P//\\//_}", "_a_b"),
+            ("${P/\\//_}", "_a/b"),
+            ("${X//o/0}", "f00.tar.gz"),
+            ("${X//*/all}", "all"),
+            ("${NULL///x}", "x"),
+            ("${NOPE/a/b}", ""),
+            ("${NOPE#a}", ""),
+            ("${L#*}", "one\ntwo"),
+            ("${L##*}", "\ntwo"),
+            ("${X:=a}", "! `:=` is not a modifier: expected one of `:-`, `:+`, `:?`, `-`, `+`, `?`, `#`, `##`, `%`, `%%`, `/`, `//`"),
+            ("${X#\\a}", "! invalid pattern `\\a`: `\\` can stand before `*`, `?`, `\\`, `/` and `}` only"),
+            ("${NOPE:?say it}", "! NOPE: say it"),
+            ("${X/a}", "! a replacement lacks its second part: expected `${name/pattern/replacement}`"),
+        ],
+    );
+}
+
+#[test]
+fn quotes_and_unset_variables_can_stay() {
+    let kept = Lexer { quotes: Quotes::Kept, unset: Unset::Kept, ..Lexer::new('\\') };
+    check(kept, &[("\"$X\" '$X' $Y ${Y:-d} ${Y}", "\"foo.tar.gz\" '$X' $Y ${Y:-d} ${Y}")]);
+    let plain = Lexer { quotes: Quotes::Plain, ..Lexer::new('\\') };
+    check(plain, &[("it's $X\"", "it's foo.tar.gz\"")]);
+    let raw = Lexer { raw_escapes: true, ..Lexer::new('\\') };
+    check(raw, &[("a\\$X", "a\\$X")]);
+}
+
+#[test]
+fn what_was_asked_for_is_told() {
+    let expansion = Lexer::new('\\').expand("$X ${Y:-$Z}", &variables(&[("X", "1")])).expect("valid");
+    assert_eq!(expansion.text, "1 ");
+    assert_eq!(expansion.matched, BTreeSet::from(["X".to_owned()]));
+    assert_eq!(expansion.unmatched, BTreeSet::from(["Y".to_owned(), "Z".to_owned()]));
+}
+
+#[test]
+fn nesting_and_growth_are_limited() {
+    let lexer = Lexer::new('\\');
+    let error = lexer.word(&"${a:-".repeat(100_000), &NoVariables).expect_err("too deep");
+    assert_eq!(error.kind, ExpandErrorKind::TooDeep);
+    let big = variables(&[("A", &"x".repeat(600_000))]);
+    assert_eq!(lexer.word("$A$A", &big).expect_err("too long").kind, ExpandErrorKind::TooLong);
+    assert_eq!(lexer.word("${A//x/yyyy}", &big).expect_err("too long").kind, ExpandErrorKind::TooLong);
+    let slow = format!("${{A//{}b/}}", "*x".repeat(50));
+    assert!(matches!(lexer.word(&slow, &big).expect_err("too slow").kind, ExpandErrorKind::PatternTooSlow(_)));
+}
+
+/// The rows of a table of the corpus, where it is there: left, right.
+fn corpus(name: &str) -> Vec<(String, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus/shell").join(name);
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    text.lines().map(str::to_owned).filter(|line| !line.is_empty() && !line.starts_with('#')).map(|line| (line, String::new())).collect()
+}
+
+#[test]
+fn the_corpus_of_words_agrees() {
+    let variables = variables(&[("PWD", "/home"), ("SHELL", "bash"), ("KOREAN", "한국어"), ("NULL", "")]);
+    let mut cases = 0;
+    for (line, _) in corpus("envVarTest") {
+        let mut fields = line.splitn(3, '|');
+        let (Some(platform), Some(word), Some(expected)) = (fields.next(), fields.next(), fields.next()) else {
+            panic!("{line}")
+        };
+        if platform == "W" {
+            continue;
+        }
+        let found = Lexer::new('\\').word(word.trim(), &variables).unwrap_or_else(|_| "error".to_owned());
+        assert_eq!(found, expected.trim(), "{line}");
+        cases += 1;
+    }
+    println!("{cases} words");
+}
+
+#[test]
+fn the_corpus_of_splitting_agrees() {
+    let mut variables = BTreeMap::new();
+    let mut cases = 0;
+    for (line, _) in corpus("wordsTest") {
+        if let Some(setting) = line.strip_prefix("ENV ") {
+            let (name, value) = setting.split_once('=').expect("NAME=value");
+            variables.insert(name.to_owned(), value.to_owned());
+            continue;
+        }
+        let (text, expected) = line.split_once('|').expect("text | words");
+        let found = match Lexer::new('\\').words(text.trim(), &variables) {
+            Ok(words) => words.join(","),
+            Err(_) => "error".to_owned(),
+        };
+        assert_eq!(found, expected.trim_start(), "{line}");
+        cases += 1;
+    }
+    println!("{cases} texts");
+}
+
+proptest! {
+    #[test]
+    fn any_text_expands_or_is_refused(text in "[a-z$\\{\\}:/#%*?'\"\\\\<+\\- \n-]{0,40}") {
+        let variables = variables(&[("a", "b*?"), ("b", "")]);
+        let _ = Lexer::new('\\').expand(&text, &variables);
+    }
+
+    #[test]
+    fn text_without_special_characters_stays(text in "[a-z0-9 =.,/\n]{0,40}") {
+        prop_assert_eq!(Lexer::new('\\').word(&text, &NoVariables), Ok(text));
+    }
+}
