@@ -10,6 +10,7 @@ pub mod ignore;
 pub mod instruction;
 pub mod keyword;
 pub mod nearest;
+pub mod lower;
 pub mod path;
 pub mod text;
 

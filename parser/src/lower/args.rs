@@ -1,0 +1,134 @@
+//! What is settled before the first stage: platforms, the global `ARG`s, proxies, the epoch. Knows no stage's scope.
+
+use std::collections::BTreeMap;
+
+use oci::Platform;
+
+use super::env::Env;
+use super::{Request, Step, not_yet, refuse};
+use crate::expand::{ExpandError, Lexer, Variables};
+use crate::{Diagnostic, Dockerfile, Span};
+
+/// What holds for all stages.
+pub(super) struct Settled {
+    pub target_platform: Platform,
+    /// No platform was asked for: the image's own is kept.
+    pub implicit_platform: bool,
+    /// The predefined variables and the `ARG`s before the first `FROM`.
+    pub globals: Env,
+    pub build_args: BTreeMap<String, String>,
+    pub lexer: Lexer,
+    pub epoch: Option<i64>,
+    /// What every process gets beside its environment.
+    pub proxy_env: Vec<String>,
+}
+
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+pub(super) fn settle(dockerfile: &Dockerfile, request: &Request) -> Step<Settled> {
+    let start = dockerfile.stages.first().map_or_else(Span::default, |stage| stage.head.span);
+    if request.platforms.len() > 1 {
+        return not_yet(start, "building for several platforms at once");
+    }
+    let build_platform = request.build_platform.clone().unwrap_or_else(Platform::host);
+    let target_platform = request.platforms.first().unwrap_or(&build_platform).clone();
+    let mut settled = Settled {
+        globals: predefined(&build_platform, &target_platform, request, dockerfile),
+        implicit_platform: request.platforms.is_empty(),
+        target_platform,
+        build_args: request.build_args.clone(),
+        lexer: Lexer::new(dockerfile.tree.escape.char()),
+        epoch: request.source_date_epoch,
+        proxy_env: proxies(&request.build_args),
+    };
+    settled.read_global_args(dockerfile)?;
+    settled.read_epoch(dockerfile, start)?;
+    Ok(settled)
+}
+
+fn predefined(build: &Platform, target: &Platform, request: &Request, dockerfile: &Dockerfile) -> Env {
+    let last = dockerfile.stages.last().and_then(|stage| stage.name.as_deref());
+    let stage = request.target.as_deref().filter(|name| !name.is_empty()).or(last).unwrap_or("default");
+    let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
+    let without_version = Platform { os_version: None, ..build.clone() };
+    let variables = [
+        ("BUILDPLATFORM", without_version.to_string()),
+        ("BUILDOS", build.os.clone()),
+        ("BUILDOSVERSION", or_empty(&build.os_version)),
+        ("BUILDARCH", build.architecture.clone()),
+        ("BUILDVARIANT", or_empty(&build.variant)),
+        ("TARGETPLATFORM", target.to_string()),
+        ("TARGETOS", target.os.clone()),
+        ("TARGETOSVERSION", or_empty(&target.os_version)),
+        ("TARGETARCH", target.architecture.clone()),
+        ("TARGETVARIANT", or_empty(&target.variant)),
+        ("TARGETSTAGE", stage.to_owned()),
+    ];
+    let mut globals = Env::default();
+    for (name, value) in &variables {
+        globals.set(name, request.build_args.get(*name).unwrap_or(value));
+    }
+    globals
+}
+
+impl Settled {
+    fn read_global_args(&mut self, dockerfile: &Dockerfile) -> Step<()> {
+        for command in &dockerfile.meta_args {
+            for arg in &command.instruction.args {
+                let value = match (self.build_args.get(&*arg.key), &arg.value) {
+                    (Some(given), _) => Some(given.clone()),
+                    (None, Some(default)) => Some(expanded(self.lexer.word(default, &self.globals), command.head.span)?),
+                    (None, None) => None,
+                };
+                if let Some(value) = value {
+                    self.globals.set(&arg.key, &value);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A `SOURCE_DATE_EPOCH` that is a build argument or a global `ARG`.
+    fn read_epoch(&mut self, dockerfile: &Dockerfile, start: Span) -> Step<()> {
+        let given = self.build_args.get(EPOCH).cloned();
+        let default = || self.globals.get(EPOCH).filter(|value| !value.is_empty()).map(str::to_owned);
+        let Some(value) = given.or_else(default) else { return Ok(()) };
+        let defined = dockerfile.meta_args.iter().find(|command| command.instruction.args.iter().any(|arg| arg.key == EPOCH));
+        let span = defined.map_or(start, |command| command.head.span);
+        if value.is_empty() {
+            self.epoch = None;
+            self.build_args.remove(EPOCH);
+            self.globals.unset(EPOCH);
+            return Ok(());
+        }
+        let names_stage = dockerfile.stages.iter().any(|s| s.name.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(&value)));
+        match value.parse::<i64>() {
+            Ok(seconds) => self.epoch = Some(seconds),
+            Err(_) if names_stage || value == "context" => {
+                return not_yet(span, "taking `SOURCE_DATE_EPOCH` from the context or a stage");
+            }
+            Err(_) => {
+                return refuse("InvalidEpoch", span, format!("`{value}` is no `SOURCE_DATE_EPOCH`: expected seconds since 1970"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The proxy variables among the build arguments, in both cases each.
+fn proxies(build_args: &BTreeMap<String, String>) -> Vec<String> {
+    let mut env = Vec::new();
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"] {
+        let given = build_args.iter().rev().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        if let Some((_, value)) = given.filter(|(_, value)| !value.is_empty()) {
+            env.push(format!("{name}={value}"));
+            env.push(format!("{}={value}", name.to_ascii_lowercase()));
+        }
+    }
+    env
+}
+
+/// An expansion's outcome, placed in the file.
+pub(super) fn expanded<T>(result: Result<T, ExpandError>, span: Span) -> Step<T> {
+    result.map_err(|error| Box::new(Diagnostic::error("InvalidExpansion", span, error.to_string())))
+}

@@ -1,0 +1,412 @@
+//! The plan of a build: which stage stands on what, what each command copies from, what the target needs. Makes no
+//! vertex and expands nothing within a stage.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use oci::{Platform, Reference};
+
+use super::args::{Settled, expanded};
+use super::{BaseImage, Images, NamedContext, NoCache, Request, Step, refuse};
+use crate::expand::{NoVariables, Variables};
+use crate::instruction::{Command, Instruction, Stage};
+use crate::{Diagnostic, Dockerfile, Span};
+
+pub(super) struct Plan<'a> {
+    pub stages: Vec<Planned<'a>>,
+    pub target: usize,
+    /// By stage: whether the target leads to it.
+    pub reachable: Vec<bool>,
+    resolved: BTreeMap<(Reference, String), BaseImage>,
+    names: HashMap<String, usize>,
+    contexts: &'a BTreeMap<String, NamedContext>,
+    settled: &'a Settled,
+}
+
+pub(super) struct Planned<'a> {
+    pub stage: &'a Stage,
+    pub base: Origin,
+    pub platform: Option<Platform>,
+    pub commands: Vec<PlannedCommand<'a>>,
+    /// Shown before the number of each step; empty for the only stage of a file.
+    pub label: String,
+    /// How many steps are shown.
+    pub total: usize,
+    pub no_cache: bool,
+    triggered: bool,
+}
+
+pub(super) struct PlannedCommand<'a> {
+    pub command: Cow<'a, Command>,
+    /// Of `COPY --from`, the one; of `RUN`, one for each mount. `None` is the context.
+    pub sources: Vec<Option<Origin>>,
+    pub trigger: bool,
+}
+
+/// Where a filesystem comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    Scratch,
+    /// By position in the file.
+    Stage(usize),
+    Image(Reference),
+    /// A directory of the executor's.
+    Local(String),
+}
+
+impl<'a> Plan<'a> {
+    pub fn new(dockerfile: &'a Dockerfile, request: &'a Request, settled: &'a Settled) -> Step<Self> {
+        let mut plan = Self {
+            stages: Vec::with_capacity(dockerfile.stages.len()),
+            target: 0,
+            reachable: Vec::new(),
+            resolved: BTreeMap::new(),
+            names: HashMap::new(),
+            contexts: &request.contexts,
+            settled,
+        };
+        for stage in &dockerfile.stages {
+            let planned = plan.stage(stage, &request.no_cache)?;
+            if let Some(name) = &stage.name {
+                plan.names.insert(name.to_lowercase(), plan.stages.len());
+            }
+            plan.stages.push(planned);
+        }
+        plan.target = plan.find_target(request.target.as_deref(), dockerfile)?;
+        plan.tie_commands()?;
+        plan.check_cycles()?;
+        plan.reachable = plan.reach();
+        Ok(plan)
+    }
+
+    /// A stage with its base; its commands are tied once all names are known.
+    fn stage(&self, stage: &'a Stage, no_cache: &NoCache) -> Step<Planned<'a>> {
+        let span = stage.head.span;
+        let base = expanded(self.settled.lexer.expand(&stage.base, &self.settled.globals), span)?;
+        if base.text.is_empty() {
+            let unset: Vec<String> = base.unmatched.iter().map(|name| format!("`{name}`")).collect();
+            let error = Diagnostic::error("EmptyBaseName", span, format!("the base image `{}` is empty", stage.base));
+            let hint = format!(
+                "{} not set: give a default in an `ARG` before the first `FROM`, or a value with `--build-arg`",
+                unset.join(", ")
+            );
+            return Err(Box::new(if unset.is_empty() { error } else { error.with_hint(hint) }));
+        }
+        let platform = stage.platform.as_deref().map(|platform| self.platform(platform, span)).transpose()?;
+        let replaced = stage.name.as_deref().and_then(|name| self.contexts.get(name));
+        let base = match (replaced, self.names.get(&base.text)) {
+            (Some(context), _) => origin(context),
+            (None, Some(stage)) => Origin::Stage(*stage),
+            (None, None) => self.image(&base.text, span)?,
+        };
+        let index = self.stages.len();
+        let own = |command: &'a Command| PlannedCommand { command: Cow::Borrowed(command), sources: Vec::new(), trigger: false };
+        let commands: Vec<_> = if replaced.is_some() { Vec::new() } else { stage.commands.iter().map(own).collect() };
+        let base_step = usize::from(!matches!(base, Origin::Scratch | Origin::Stage(_)));
+        let total = base_step + commands.iter().filter(|command| is_step(&command.command.instruction)).count();
+        Ok(Planned {
+            stage,
+            base,
+            platform,
+            commands,
+            label: stage.name.as_deref().map_or_else(|| format!("stage-{index}"), str::to_owned),
+            total: if replaced.is_some() { 0 } else { total },
+            no_cache: match no_cache {
+                NoCache::None => false,
+                NoCache::All => true,
+                NoCache::Stages(names) => stage.name.as_deref().is_some_and(|name| names.contains(name)),
+            },
+            triggered: replaced.is_some(),
+        })
+    }
+
+    fn platform(&self, written: &str, span: Span) -> Step<Platform> {
+        let text = expanded(self.settled.lexer.word(written, &self.settled.globals), span)?;
+        text.parse().map_err(|error| {
+            let error = Diagnostic::error("InvalidPlatform", span, format!("cannot use `--platform={written}`: {error}"));
+            let asked = self.settled.lexer.expand(written, &self.settled.globals).map(|e| e.unmatched).unwrap_or_default();
+            let unset: Vec<String> = asked.iter().filter(|name| self.settled.globals.get(name).is_none()).cloned().collect();
+            let hint = format!("`{}` is not set before the first `FROM`", unset.join("`, `"));
+            Box::new(if unset.is_empty() { error } else { error.with_hint(hint) })
+        })
+    }
+
+    /// What a name means that is no stage's.
+    fn image(&self, name: &str, span: Span) -> Step<Origin> {
+        if name == "scratch" {
+            return Ok(Origin::Scratch);
+        }
+        if let Some(context) = self.contexts.get(name) {
+            return Ok(origin(context));
+        }
+        let reference: Reference = name.parse().map_err(|error: oci::reference::ReferenceError| {
+            let known: Vec<&str> = self.names.keys().map(String::as_str).collect();
+            let stage = known.iter().find(|known| known.eq_ignore_ascii_case(name));
+            let error = Diagnostic::error("InvalidImageName", span, error.to_string());
+            Box::new(match stage {
+                Some(stage) => error.with_hint(format!("the stage is written `{stage}`")),
+                None => error,
+            })
+        })?;
+        let context = self.contexts.get(&reference.familiar()).or_else(|| self.contexts.get(&reference.familiar_name()));
+        Ok(context.map_or(Origin::Image(reference), origin))
+    }
+
+    fn find_target(&self, target: Option<&str>, dockerfile: &Dockerfile) -> Step<usize> {
+        let Some(target) = target.filter(|target| !target.is_empty()) else { return Ok(self.stages.len() - 1) };
+        if let Some(stage) = self.names.get(&target.to_lowercase()) {
+            return Ok(*stage);
+        }
+        let span = dockerfile.stages.first().map_or_else(Span::default, |stage| stage.head.span);
+        let names: BTreeSet<&str> = self.names.keys().map(String::as_str).collect();
+        let names: Vec<&str> = names.into_iter().take(20).collect();
+        let error = Diagnostic::error("UndefinedTarget", span, format!("no stage is named `{target}`"));
+        let hint = match names.as_slice() {
+            [] => "no stage of the file has a name: write `FROM … AS name`".to_owned(),
+            names => format!("the stages are `{}`", names.join("`, `")),
+        };
+        Err(Box::new(error.with_hint(hint)))
+    }
+
+    fn tie_commands(&mut self) -> Step<()> {
+        let mut outside = false;
+        for at in 0..self.stages.len() {
+            for command in 0..self.stages[at].commands.len() {
+                let sources = self.sources(&self.stages[at].commands[command].command)?;
+                let mounts = matches!(self.stages[at].commands[command].command.instruction, Instruction::Run(_));
+                outside |= sources.iter().any(|source| !matches!(source, Some(Origin::Stage(_)) ) && (mounts || source.is_some()));
+                self.stages[at].commands[command].sources = sources;
+            }
+        }
+        // As BuildKit: the only filesystem of a build needs no name.
+        if self.stages.len() == 1 && !outside {
+            self.stages[0].label.clear();
+        }
+        Ok(())
+    }
+
+    /// What a command copies or mounts from.
+    fn sources(&self, command: &Command) -> Step<Vec<Option<Origin>>> {
+        let span = command.head.span;
+        match &command.instruction {
+            Instruction::Copy(copy) => match copy.from.as_deref().filter(|from| !from.is_empty()) {
+                None => Ok(Vec::new()),
+                Some(from) => Ok(vec![Some(self.copy_source(from, span)?)]),
+            },
+            Instruction::Run(run) => run.mounts.iter().map(|mount| self.mount_source(mount, span)).collect(),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn copy_source(&self, from: &str, span: Span) -> Step<Origin> {
+        if self.settled.lexer.word(from, &NoVariables).as_deref() != Ok(from) {
+            let error = Diagnostic::error("VariableInFrom", span, format!("`--from={from}` cannot hold variables"))
+                .with_hint("give the image a name of its own: `FROM image:$VERSION AS name`, then `--from=name`");
+            return Err(Box::new(error));
+        }
+        if let Ok(index) = from.parse::<usize>() {
+            return if index < self.stages.len() {
+                Ok(Origin::Stage(index))
+            } else {
+                let last = self.stages.len() - 1;
+                refuse("UndefinedStage", span, format!("there is no stage {index}: the last one is {last}"))
+            };
+        }
+        self.named(from, span)
+    }
+
+    fn mount_source(&self, mount: &str, span: Span) -> Step<Option<Origin>> {
+        let from = mount.split(',').filter_map(|option| option.trim().split_once('='));
+        let from = from.filter(|(key, _)| key.eq_ignore_ascii_case("from")).map(|(_, value)| value).next_back();
+        from.filter(|from| !from.is_empty()).map(|from| self.named(from, span)).transpose()
+    }
+
+    fn named(&self, name: &str, span: Span) -> Step<Origin> {
+        match self.names.get(&name.to_lowercase()) {
+            Some(stage) => Ok(Origin::Stage(*stage)),
+            None => self.image(name, span),
+        }
+    }
+
+    /// The stages a stage needs.
+    fn needs(&self, stage: usize) -> impl Iterator<Item = (usize, Span)> + '_ {
+        let planned = &self.stages[stage];
+        let base = std::iter::once((&planned.base, planned.stage.head.span));
+        let sources = planned.commands.iter().flat_map(|command| {
+            command.sources.iter().flatten().map(|source| (source, command.command.head.span))
+        });
+        base.chain(sources).filter_map(|(origin, span)| match origin {
+            Origin::Stage(index) => Some((*index, span)),
+            Origin::Scratch | Origin::Image(_) | Origin::Local(_) => None,
+        })
+    }
+
+    /// A stage that needs itself, by whatever way. Only a stage that needs a later one can begin such a circle.
+    fn check_cycles(&self) -> Step<()> {
+        let forward = |at: usize| self.needs(at).any(|(needed, _)| needed >= at);
+        if !(0..self.stages.len()).any(forward) {
+            return Ok(());
+        }
+        let mut done = vec![false; self.stages.len()];
+        let mut open = vec![false; self.stages.len()];
+        for start in 0..self.stages.len() {
+            let mut path = vec![(start, self.needs(start).collect::<Vec<_>>())];
+            open[start] = !done[start];
+            if done[start] {
+                continue;
+            }
+            while let Some((at, rest)) = path.last_mut() {
+                match rest.pop() {
+                    Some((next, span)) if open[next] => {
+                        let name = &self.stages[next].label;
+                        return refuse("CircularStages", span, format!("the stage `{name}` needs itself"));
+                    }
+                    Some((next, _)) if done[next] => {}
+                    Some((next, _)) => {
+                        open[next] = true;
+                        path.push((next, self.needs(next).collect()));
+                    }
+                    None => {
+                        (done[*at], open[*at]) = (true, false);
+                        path.pop();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn reach(&self) -> Vec<bool> {
+        let mut reachable = vec![false; self.stages.len()];
+        reachable[self.target] = true;
+        let mut todo = vec![self.target];
+        while let Some(stage) = todo.pop() {
+            for (needed, _) in self.needs(stage) {
+                if !std::mem::replace(&mut reachable[needed], true) {
+                    todo.push(needed);
+                }
+            }
+        }
+        reachable
+    }
+
+    fn reachable_stages(&self) -> impl Iterator<Item = &Planned<'a>> {
+        self.stages.iter().zip(&self.reachable).filter(|(_, reachable)| **reachable).map(|(stage, _)| stage)
+    }
+
+    /// The images that the target needs, as far as triggers are known.
+    pub fn images(&self) -> Vec<(Reference, Platform)> {
+        self.wanted().into_iter().map(|((reference, _), (platform, _))| (reference, platform)).collect()
+    }
+
+    fn wanted(&self) -> BTreeMap<(Reference, String), (Platform, Span)> {
+        let mut wanted = BTreeMap::new();
+        for planned in self.reachable_stages() {
+            let base_platform = planned.platform.as_ref().unwrap_or(&self.settled.target_platform);
+            let base = (&planned.base, base_platform, planned.stage.head.span);
+            let sources = planned.commands.iter().flat_map(|command| {
+                let span = command.command.head.span;
+                command.sources.iter().flatten().map(move |source| (source, &self.settled.target_platform, span))
+            });
+            for (origin, platform, span) in std::iter::once(base).chain(sources) {
+                if let Origin::Image(reference) = origin {
+                    let key = (reference.clone(), platform.to_string());
+                    wanted.entry(key).or_insert_with(|| (platform.clone(), span));
+                }
+            }
+        }
+        wanted
+    }
+
+    /// Asks for every image that the target needs, and takes up their triggers, until nothing new appears.
+    pub fn resolve(&mut self, images: &dyn Images) -> Step<()> {
+        loop {
+            for (key, (platform, span)) in self.wanted() {
+                if self.resolved.contains_key(&key) {
+                    continue;
+                }
+                let image = images.resolve(&key.0, &platform).map_err(|error| {
+                    let hint = error.hint;
+                    let error = Diagnostic::error("ImageUnavailable", span, error.message);
+                    Box::new(match hint {
+                        Some(hint) => error.with_hint(hint),
+                        None => error,
+                    })
+                })?;
+                self.resolved.insert(key, image);
+            }
+            if !self.take_triggers()? {
+                return Ok(());
+            }
+            self.reachable = self.reach();
+        }
+    }
+
+    /// Puts the triggers of bases before the commands of the stages that stand on them. Says whether there were any.
+    fn take_triggers(&mut self) -> Step<bool> {
+        let mut new = false;
+        for at in 0..self.stages.len() {
+            if !self.reachable[at] || self.stages[at].triggered {
+                continue;
+            }
+            self.stages[at].triggered = true;
+            let span = self.stages[at].stage.head.span;
+            let mut triggers = Vec::new();
+            for expression in self.triggers(at) {
+                triggers.push(self.trigger(&expression, span)?);
+            }
+            new |= !triggers.is_empty();
+            self.stages[at].total += triggers.len();
+            self.stages[at].commands.splice(0..0, triggers);
+        }
+        Ok(new)
+    }
+
+    fn triggers(&self, at: usize) -> Vec<String> {
+        let planned = &self.stages[at];
+        match &planned.base {
+            Origin::Stage(base) => {
+                let onbuild = |command: &Command| match &command.instruction {
+                    Instruction::Onbuild(onbuild) => Some(onbuild.expression.to_string()),
+                    _ => None,
+                };
+                self.stages[*base].stage.commands.iter().filter_map(onbuild).collect()
+            }
+            Origin::Image(reference) => {
+                let image = self.base_image(reference, planned.platform.as_ref());
+                image.and_then(|image| image.config.config.on_build.clone()).unwrap_or_default()
+            }
+            Origin::Scratch | Origin::Local(_) => Vec::new(),
+        }
+    }
+
+    fn trigger(&self, expression: &str, span: Span) -> Step<PlannedCommand<'a>> {
+        let commands = crate::parse_trigger(expression).map_err(|error| {
+            Box::new(Diagnostic { span, focus: None, ..error }.with_label(span, format!("from `ONBUILD {expression}` of the base")))
+        })?;
+        let [mut command] = <[Command; 1]>::try_from(commands).or_else(|_| {
+            refuse("InvalidTrigger", span, format!("`ONBUILD {expression}` of the base is not one instruction"))
+        })?;
+        command.head.span = span;
+        let sources = self.sources(&command)?;
+        Ok(PlannedCommand { command: Cow::Owned(command), sources, trigger: true })
+    }
+
+    /// What was resolved for `reference` on `platform`, or on the target's.
+    pub fn base_image(&self, reference: &Reference, platform: Option<&Platform>) -> Option<&BaseImage> {
+        let platform = platform.unwrap_or(&self.settled.target_platform);
+        self.resolved.get(&(reference.clone(), platform.to_string()))
+    }
+}
+
+fn origin(context: &NamedContext) -> Origin {
+    match context {
+        NamedContext::Image(reference) => Origin::Image(reference.clone()),
+        NamedContext::Local(name) => Origin::Local(name.clone()),
+    }
+}
+
+/// Whether a command is counted among the steps of its stage.
+fn is_step(instruction: &Instruction) -> bool {
+    matches!(instruction, Instruction::Add(_) | Instruction::Copy(_) | Instruction::Run(_) | Instruction::Workdir(_))
+}

@@ -1,0 +1,587 @@
+//! A stage, from top to bottom: what each instruction does to the filesystem, the environment and the image config.
+//! Knows nothing of other stages but their last vertices. `RUN` is in `run`, `COPY` and `ADD` are in `copy`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use graph::{FileAction, FileOp, Graph, Meta, Op, Slot, Source, SourceOp, Vertex, VertexId};
+use oci::image::{Empty, Healthcheck as ImageHealthcheck, History};
+use oci::{ImageConfig, Platform, Reference};
+
+use super::args::{Settled, expanded};
+use super::env::{self, Env};
+use super::plan::{Origin, Plan, Planned, PlannedCommand};
+use super::{CONTEXT, Lowered, Request, Step, history, ports, refuse, signal};
+use crate::ast::Pair;
+use crate::expand::Variables;
+use crate::instruction::{Arg, CommandLine, Form, Healthcheck, Instruction};
+use crate::text::Text;
+use crate::{Span, path};
+
+/// How many bytes of environments, histories and expanded words a build may come to.
+const MAX_TEXT: usize = 512 << 20;
+
+/// What a process finds where the image sets no `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The argument's value is for the build of attestations, not for processes.
+const NOT_IN_ENV: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
+
+/// Makes the graph.
+pub(super) struct Builder<'p> {
+    plan: &'p Plan<'p>,
+    pub settled: &'p Settled,
+    pub request: &'p Request,
+    pub graph: Graph,
+    /// By stage: its filesystem, once it is built.
+    roots: Vec<Option<Option<VertexId>>>,
+    /// By stage: its state, while stages that stand on it are to come.
+    states: Vec<Option<State>>,
+    images: BTreeMap<(Reference, String), Option<VertexId>>,
+    locals: BTreeMap<String, VertexId>,
+    empty: Option<VertexId>,
+    spent: usize,
+}
+
+/// What instructions change.
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    pub root: Option<VertexId>,
+    pub env: Env,
+    pub image: ImageConfig,
+    pub platform: Platform,
+    /// The `ARG`s so far, those of the stages below included.
+    pub build_args: Vec<(Text, Option<String>)>,
+}
+
+/// The stage being built.
+pub(super) struct Current<'p> {
+    pub planned: &'p Planned<'p>,
+    pub state: State,
+    /// The number of the last step shown.
+    step: usize,
+    has_cmd: bool,
+}
+
+/// The instruction being lowered.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'c> {
+    pub span: Span,
+    /// As written.
+    pub source: &'c Text,
+    pub trigger: bool,
+}
+
+impl State {
+    /// Where relative paths start.
+    pub fn workdir(&self) -> &str {
+        match self.image.config.working_dir.as_str() {
+            "" => "/",
+            workdir => workdir,
+        }
+    }
+
+    pub fn shell(&self) -> Vec<String> {
+        match &self.image.config.shell {
+            Some(shell) if !shell.is_empty() => shell.clone(),
+            _ if self.image.os == "windows" => ["cmd", "/S", "/C"].map(str::to_owned).to_vec(),
+            _ => ["/bin/sh", "-c"].map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+impl<'p> Builder<'p> {
+    pub fn new(plan: &'p Plan<'p>, settled: &'p Settled, request: &'p Request) -> Self {
+        Self {
+            plan,
+            settled,
+            request,
+            graph: Graph::new(),
+            roots: vec![None; plan.stages.len()],
+            states: plan.stages.iter().map(|_| None).collect(),
+            images: BTreeMap::new(),
+            locals: BTreeMap::new(),
+            empty: None,
+            spent: 0,
+        }
+    }
+
+    pub fn build(mut self) -> Step<Lowered> {
+        let mut uses = vec![0_usize; self.plan.stages.len()];
+        uses[self.plan.target] = 1;
+        let reachable = |at: &usize| self.plan.reachable[*at];
+        let order: Vec<usize> = (0..self.plan.stages.len()).filter(reachable).collect();
+        for at in &order {
+            if let Origin::Stage(base) = self.plan.stages[*at].base {
+                uses[base] += 1;
+            }
+        }
+        for at in order {
+            let state = self.stage(at, &mut uses)?;
+            self.roots[at] = Some(state.root);
+            if uses[at] > 0 {
+                self.states[at] = Some(state);
+            }
+        }
+        let state = self.states[self.plan.target].take().expect("the target is reachable, and its use is counted");
+        Ok(self.finish(state))
+    }
+
+    fn finish(self, mut state: State) -> Lowered {
+        let platform = if self.settled.implicit_platform { state.image.platform() } else { self.settled.target_platform.clone() };
+        if !self.settled.implicit_platform {
+            let same = state.image.os == platform.os && state.image.architecture == platform.architecture;
+            state.image.os.clone_from(&platform.os);
+            state.image.architecture.clone_from(&platform.architecture);
+            if platform.variant.is_some() || !same {
+                state.image.variant.clone_from(&platform.variant);
+            }
+            if platform.os_version.is_some() || !same {
+                state.image.os_version.clone_from(&platform.os_version);
+            }
+        }
+        if !self.request.labels.is_empty() {
+            state.image.config.labels.get_or_insert_default().extend(self.request.labels.clone());
+        }
+        Lowered {
+            graph: self.graph,
+            target: state.root,
+            config: state.image,
+            platform,
+            contexts: self.locals.into_keys().collect::<BTreeSet<_>>(),
+            source_date_epoch: self.settled.epoch,
+        }
+    }
+
+    fn stage(&mut self, at: usize, uses: &mut [usize]) -> Step<State> {
+        let planned = &self.plan.stages[at];
+        let mut current = Current { planned, state: self.begin(planned, uses)?, step: 0, has_cmd: false };
+        if matches!(planned.base, Origin::Image(_)) && planned.total > 0 {
+            // The base took the first number.
+            current.step = 1;
+        }
+        let state = &mut current.state;
+        let environment = state.image.config.env.get_or_insert_default();
+        if state.platform.os != "windows" && !environment.iter().any(|variable| env::split(variable).0 == "PATH") {
+            environment.push(format!("PATH={DEFAULT_PATH}"));
+        }
+        for variable in environment.iter() {
+            let (name, value) = env::split(variable);
+            state.env.set(name, value);
+        }
+        let workdir = &mut state.image.config.working_dir;
+        if !workdir.is_empty() {
+            *workdir = path::clean(&path::resolve("/", workdir));
+        }
+        for command in &planned.commands {
+            self.command(&mut current, command)?;
+        }
+        Ok(current.state)
+    }
+
+    /// The state that a stage starts from.
+    fn begin(&mut self, planned: &Planned<'_>, uses: &mut [usize]) -> Step<State> {
+        let span = planned.stage.head.span;
+        let platform = planned.platform.as_ref().unwrap_or(&self.settled.target_platform);
+        let fresh = |root, image: ImageConfig, platform: &Platform| State {
+            root,
+            env: Env::default(),
+            image,
+            platform: platform.clone(),
+            build_args: Vec::new(),
+        };
+        match &planned.base {
+            Origin::Stage(base) => {
+                uses[*base] -= 1;
+                let mut state = if uses[*base] == 0 { self.states[*base].take() } else { self.states[*base].clone() }
+                    .expect("a base stands earlier in the file, and its uses are counted");
+                state.image.config.on_build = None;
+                Ok(state)
+            }
+            Origin::Image(reference) => {
+                let root = self.image(reference, platform, Some(planned))?;
+                let image = self.plan.base_image(reference, Some(platform)).expect("what is reachable was resolved");
+                let mut config = image.config.clone();
+                config.created = None;
+                config.config.on_build = None;
+                Ok(fresh(root, config, platform))
+            }
+            Origin::Scratch => Ok(fresh(None, scratch(&self.settled.target_platform), &self.settled.target_platform)),
+            Origin::Local(name) => {
+                let root = self.local_root(name, span)?;
+                Ok(fresh(Some(root), scratch(platform), platform))
+            }
+        }
+    }
+
+    /// The vertex of an image; `None` when it holds no layer. `base_of`: the stage it is the base of.
+    fn image(&mut self, name: &Reference, platform: &Platform, base_of: Option<&Planned<'_>>) -> Step<Option<VertexId>> {
+        let key = (name.clone(), platform.to_string());
+        if let Some(vertex) = self.images.get(&key) {
+            return Ok(*vertex);
+        }
+        let image = self.plan.base_image(name, Some(platform)).expect("what is reachable was resolved");
+        let pinned = image.reference.with_digest(image.digest);
+        let has_layers = !image.config.rootfs.diff_ids.is_empty() || image.config.history.iter().any(|line| !line.empty_layer);
+        let vertex = has_layers.then(|| {
+            let op = Op::Source(SourceOp::Image {
+                reference: image.reference.to_string(),
+                digest: image.digest,
+                platform: platform.clone(),
+            });
+            let mut meta = Meta { name: format!("FROM {pinned}"), ..Meta::default() };
+            if let Some(planned) = base_of {
+                meta.name = format!("{}{}", numbered(planned, 1), meta.name);
+                meta.stage = Some(stage_name(planned));
+                meta.source = Some(lines(planned.stage.head.span));
+            }
+            self.graph.add(Vertex { op, meta }, &[])
+        });
+        self.images.insert(key, vertex);
+        Ok(vertex)
+    }
+
+    pub fn local(&mut self, name: &str) -> VertexId {
+        if let Some(vertex) = self.locals.get(name) {
+            return *vertex;
+        }
+        let shown = if name == CONTEXT { "build context".to_owned() } else { format!("build context {name}") };
+        let meta = Meta { name: format!("[internal] load {shown}"), ..Meta::default() };
+        let vertex = self.graph.add(Vertex { op: Op::Source(SourceOp::Local { name: name.to_owned() }), meta }, &[]);
+        self.locals.insert(name.to_owned(), vertex);
+        vertex
+    }
+
+    /// A directory as the filesystem of a stage: a copy of it, since it is no stack of layers.
+    fn local_root(&mut self, name: &str, span: Span) -> Step<VertexId> {
+        let local = self.local(name);
+        let op = Op::File(FileOp { base: None, actions: vec![FileAction::Copy(Box::new(super::copy::whole(Slot(0))))] });
+        let meta = Meta { name: format!("[context {name}] load"), source: Some(lines(span)), ..Meta::default() };
+        Ok(self.graph.add(Vertex { op, meta }, &[local]))
+    }
+
+    /// The filesystem that a source names; `None` is scratch.
+    pub fn origin(&mut self, origin: &Origin, span: Span) -> Step<Option<VertexId>> {
+        match origin {
+            Origin::Scratch => Ok(None),
+            Origin::Local(name) => Ok(Some(self.local(name))),
+            Origin::Image(reference) => self.image(reference, &self.settled.target_platform, None),
+            Origin::Stage(index) => match self.roots[*index] {
+                Some(root) => Ok(root),
+                None => {
+                    let name = &self.plan.stages[*index].label;
+                    refuse("StageNotDefinedYet", span, format!("the stage `{name}` is defined later: it must stand before what uses it"))
+                }
+            },
+        }
+    }
+
+    /// A filesystem with nothing in it, where an op needs an input.
+    pub fn empty(&mut self) -> VertexId {
+        if let Some(vertex) = self.empty {
+            return vertex;
+        }
+        let meta = Meta { name: "[internal] scratch".to_owned(), ..Meta::default() };
+        let vertex = self.graph.add(Vertex { op: Op::File(FileOp { base: None, actions: Vec::new() }), meta }, &[]);
+        self.empty = Some(vertex);
+        vertex
+    }
+
+    /// Counts text that the build holds; hostile files make it grow without end.
+    pub fn charge(&mut self, bytes: usize, span: Span) -> Step<()> {
+        self.spent = self.spent.saturating_add(bytes);
+        if self.spent <= MAX_TEXT {
+            return Ok(());
+        }
+        refuse("TooMuchText", span, format!("the environments and histories of this build exceed {} MiB", MAX_TEXT >> 20))
+    }
+
+    /// `text` with the variables of the stage.
+    pub fn expand(&mut self, current: &Current<'_>, text: &str, span: Span) -> Step<String> {
+        let text = expanded(self.settled.lexer.word(text, &current.state.env), span)?;
+        self.charge(text.len(), span)?;
+        Ok(text)
+    }
+
+    pub fn expand_all(&mut self, current: &Current<'_>, texts: &[Text], span: Span) -> Step<Vec<String>> {
+        texts.iter().map(|text| self.expand(current, text, span)).collect()
+    }
+
+    /// Adds a line to the history.
+    pub fn commit(&mut self, current: &mut Current<'_>, created_by: String, layer: Layer, span: Span) -> Step<()> {
+        self.charge(created_by.len(), span)?;
+        current.state.image.history.push(History {
+            created: self.settled.epoch.and_then(history::timestamp),
+            created_by: Some(created_by),
+            author: None,
+            comment: Some("buildkit.dockerfile.v0".to_owned()),
+            empty_layer: layer == Layer::Empty,
+        });
+        Ok(())
+    }
+
+    /// `text` as the progress view names a step.
+    pub fn step_name(&self, current: &mut Current<'_>, text: &str, place: Place<'_>) -> String {
+        let (keyword, rest) = text.split_at(text.find(' ').unwrap_or(text.len()));
+        let trigger = if place.trigger { "ONBUILD " } else { "" };
+        if current.planned.total == 0 {
+            return format!("{}{rest}", keyword.to_uppercase());
+        }
+        current.step += 1;
+        format!("{}{trigger}{}{rest}", numbered(current.planned, current.step), keyword.to_uppercase())
+    }
+
+    pub fn meta(&self, current: &Current<'_>, name: String, span: Span) -> Meta {
+        Meta { name, stage: Some(stage_name(current.planned)), source: Some(lines(span)), no_cache: false }
+    }
+
+    fn command(&mut self, current: &mut Current<'p>, planned: &PlannedCommand<'_>) -> Step<()> {
+        let head = &planned.command.head;
+        let place = Place { span: head.span, source: &head.source, trigger: planned.trigger };
+        let span = head.span;
+        match &planned.command.instruction {
+            Instruction::Add(add) => self.add(current, add, place),
+            Instruction::Copy(copy) => {
+                let from = planned.sources.first().and_then(Option::as_ref);
+                self.copy(current, copy, from, place)
+            }
+            Instruction::Run(run) => self.run(current, run, &planned.sources, place),
+            Instruction::Workdir(dir) => self.workdir(current, dir, place),
+            Instruction::Arg(arg) => self.arg(current, arg, span),
+            Instruction::Env(pairs) => self.env(current, pairs, span),
+            Instruction::Label(pairs) => self.label(current, pairs, span),
+            Instruction::Cmd(line) => {
+                let args = arguments(&current.state, line);
+                let shown = format!("CMD {}", history::quoted_list(&args));
+                current.state.image.config.cmd = Some(args);
+                current.state.image.config.args_escaped = true;
+                current.has_cmd = true;
+                self.commit(current, shown, Layer::Empty, span)
+            }
+            Instruction::Entrypoint(line) => {
+                let args = arguments(&current.state, line);
+                let shown = format!("ENTRYPOINT {}", history::quoted_list(&args));
+                current.state.image.config.entrypoint = Some(args);
+                if !current.has_cmd {
+                    current.state.image.config.cmd = None;
+                }
+                self.commit(current, shown, Layer::Empty, span)
+            }
+            Instruction::Expose(expose) => self.expose(current, &expose.ports, span),
+            Instruction::Healthcheck(check) => {
+                let check = healthcheck(check);
+                let shown = describe_healthcheck(&check);
+                current.state.image.config.healthcheck = Some(check);
+                self.commit(current, shown, Layer::Empty, span)
+            }
+            Instruction::Maintainer(name) => {
+                current.state.image.author = Some(name.to_string()).filter(|name| !name.is_empty());
+                self.commit(current, format!("MAINTAINER {name}"), Layer::Empty, span)
+            }
+            Instruction::Onbuild(onbuild) => {
+                current.state.image.config.on_build.get_or_insert_default().push(onbuild.expression.to_string());
+                Ok(())
+            }
+            Instruction::Shell(shell) => {
+                current.state.image.config.shell = Some(shell.iter().map(ToString::to_string).collect());
+                self.commit(current, format!("SHELL {}", history::list(shell)), Layer::Empty, span)
+            }
+            Instruction::StopSignal(signal) => self.stop_signal(current, signal, span),
+            Instruction::User(user) => {
+                let user = self.expand(current, user, span)?;
+                current.state.image.config.user.clone_from(&user);
+                self.commit(current, format!("USER {user}"), Layer::Empty, span)
+            }
+            Instruction::Volume(volumes) => self.volume(current, volumes, span),
+        }
+    }
+
+    fn workdir(&mut self, current: &mut Current<'_>, dir: &str, place: Place<'_>) -> Step<()> {
+        let dir = self.expand(current, dir, place.span)?;
+        let dir = path::clean(&path::resolve(current.state.workdir(), &dir));
+        current.state.image.config.working_dir.clone_from(&dir);
+        let shown = format!("WORKDIR {dir}");
+        if dir == "/" {
+            return self.commit(current, shown, Layer::Empty, place.span);
+        }
+        let owner = Some(current.state.image.config.user.as_str()).filter(|user| !user.is_empty());
+        let action = FileAction::Mkdir {
+            path: dir,
+            mode: 0o755,
+            make_parents: true,
+            owner: owner.map(super::ownership::owner),
+            mtime: self.settled.epoch,
+        };
+        let source = self.settled.lexer.word(place.source, &current.state.env).unwrap_or_else(|_| place.source.to_string());
+        let name = self.step_name(current, &source, place);
+        let meta = self.meta(current, name, place.span);
+        let op = Op::File(FileOp { base: current.state.root.map(|_| Slot(0)), actions: vec![action] });
+        let inputs: Vec<VertexId> = current.state.root.into_iter().collect();
+        current.state.root = Some(self.graph.add(Vertex { op, meta }, &inputs));
+        self.commit(current, shown, Layer::Made, place.span)
+    }
+
+    fn arg(&mut self, current: &mut Current<'_>, arg: &Arg, span: Span) -> Step<()> {
+        let mut shown = "ARG".to_owned();
+        for arg in &arg.args {
+            let given = self.settled.build_args.get(&*arg.key).cloned();
+            let value = match (given, &arg.value) {
+                (Some(given), _) => Some(given),
+                (None, Some(default)) => Some(self.expand(current, default, span)?),
+                (None, None) => self.settled.globals.get(&arg.key).map(str::to_owned),
+            };
+            shown.push(' ');
+            shown.push_str(&arg.key);
+            if let Some(value) = &value {
+                shown.push('=');
+                shown.push_str(value);
+                if !NOT_IN_ENV.contains(&&*arg.key) {
+                    current.state.env.set(&arg.key, value);
+                }
+            }
+            current.state.build_args.push((arg.key.clone(), value));
+        }
+        self.commit(current, shown, Layer::Empty, span)
+    }
+
+    fn pairs(&mut self, current: &Current<'_>, pairs: &[Pair], span: Span) -> Step<Vec<(String, String)>> {
+        pairs.iter().map(|pair| Ok((self.expand(current, &pair.key, span)?, self.expand(current, &pair.value, span)?))).collect()
+    }
+
+    fn env(&mut self, current: &mut Current<'_>, pairs: &[Pair], span: Span) -> Step<()> {
+        let mut shown = "ENV".to_owned();
+        for (name, value) in self.pairs(current, pairs, span)? {
+            let text = format!("{name}={value}");
+            shown.push(' ');
+            shown.push_str(&text);
+            let list = current.state.image.config.env.get_or_insert_default();
+            // The environment knows quickly whether a name is new; it may also be an `ARG`'s.
+            let known = current.state.env.get(&name).is_some();
+            let old = list.iter_mut().find(|old| known && env::split(old).0 == name);
+            match old {
+                Some(old) => *old = text,
+                None => list.push(text),
+            }
+            current.state.env.set(&name, &value);
+        }
+        self.commit(current, shown, Layer::Empty, span)
+    }
+
+    fn label(&mut self, current: &mut Current<'_>, pairs: &[Pair], span: Span) -> Step<()> {
+        let mut shown = "LABEL".to_owned();
+        for (name, value) in self.pairs(current, pairs, span)? {
+            shown.push_str(&format!(" {name}={value}"));
+            current.state.image.config.labels.get_or_insert_default().insert(name, value);
+        }
+        self.commit(current, shown, Layer::Empty, span)
+    }
+
+    fn expose(&mut self, current: &mut Current<'_>, written: &[Text], span: Span) -> Step<()> {
+        let mut all = Vec::new();
+        for text in written {
+            for word in expanded(self.settled.lexer.words(text, &current.state.env), span)? {
+                all.extend(ports::parse(&word).or_else(|message| refuse("InvalidPort", span, message))?);
+            }
+        }
+        let shown = format!("EXPOSE {}", history::list(&all));
+        current.state.image.config.exposed_ports.get_or_insert_default().extend(all.into_iter().map(|port| (port, Empty {})));
+        self.commit(current, shown, Layer::Empty, span)
+    }
+
+    fn stop_signal(&mut self, current: &mut Current<'_>, written: &str, span: Span) -> Step<()> {
+        let text = self.expand(current, written, span)?;
+        if !signal::is_signal(&text) {
+            return refuse("InvalidSignal", span, format!("`{text}` is no signal: expected a name like `SIGTERM` or a number"));
+        }
+        current.state.image.config.stop_signal.clone_from(&text);
+        self.commit(current, format!("STOPSIGNAL {text}"), Layer::Empty, span)
+    }
+
+    fn volume(&mut self, current: &mut Current<'_>, written: &[Text], span: Span) -> Step<()> {
+        let volumes = self.expand_all(current, written, span)?;
+        if volumes.iter().any(String::is_empty) {
+            return refuse("EmptyVolume", span, "a `VOLUME` is empty: expected a path");
+        }
+        let shown = format!("VOLUME {}", history::list(&volumes));
+        current.state.image.config.volumes.get_or_insert_default().extend(volumes.into_iter().map(|path| (path, Empty {})));
+        self.commit(current, shown, Layer::Empty, span)
+    }
+}
+
+/// Whether a line of history has a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layer {
+    Made,
+    Empty,
+}
+
+/// What a command line runs, the shell before it where it is one string.
+fn arguments(state: &State, line: &CommandLine) -> Vec<String> {
+    let args: Vec<String> = line.args.iter().map(ToString::to_string).collect();
+    with_shell(state, line.form, args)
+}
+
+pub(super) fn with_shell(state: &State, form: Form, args: Vec<String>) -> Vec<String> {
+    match form {
+        Form::Exec => args,
+        Form::Shell => {
+            let mut shell = state.shell();
+            shell.push(args.join(" "));
+            shell
+        }
+    }
+}
+
+fn healthcheck(check: &Healthcheck) -> ImageHealthcheck {
+    let nanos = |duration: std::time::Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+    match check {
+        Healthcheck::None => ImageHealthcheck { test: vec!["NONE".to_owned()], ..ImageHealthcheck::default() },
+        Healthcheck::Check(check) => ImageHealthcheck {
+            test: check.test.iter().map(ToString::to_string).collect(),
+            interval: nanos(check.interval),
+            timeout: nanos(check.timeout),
+            start_period: nanos(check.start_period),
+            start_interval: nanos(check.start_interval),
+            retries: i32::try_from(check.retries).unwrap_or(i32::MAX),
+        },
+    }
+}
+
+fn describe_healthcheck(check: &ImageHealthcheck) -> String {
+    format!(
+        "HEALTHCHECK {{Test:{} Interval:{} Timeout:{} StartPeriod:{} StartInterval:{} Retries:{}}}",
+        history::list(&check.test),
+        history::duration(check.interval),
+        history::duration(check.timeout),
+        history::duration(check.start_period),
+        history::duration(check.start_interval),
+        check.retries
+    )
+}
+
+/// The config that `FROM scratch` starts with.
+fn scratch(platform: &Platform) -> ImageConfig {
+    let mut image = ImageConfig::scratch(platform);
+    image.config.working_dir = "/".to_owned();
+    image
+}
+
+/// `[build 2/12] `
+fn numbered(planned: &Planned<'_>, step: usize) -> String {
+    if planned.total == 0 {
+        return String::new();
+    }
+    let width = planned.total.ilog10() as usize + 1;
+    let space = if planned.label.is_empty() { "" } else { " " };
+    format!("[{}{space}{step:>width$}/{}] ", planned.label, planned.total)
+}
+
+fn stage_name(planned: &Planned<'_>) -> String {
+    match planned.stage.name.as_deref() {
+        Some(name) => name.to_owned(),
+        None => planned.label.strip_prefix("stage-").unwrap_or("0").to_owned(),
+    }
+}
+
+fn lines(span: Span) -> Source {
+    Source { first_line: span.first_line, last_line: span.last_line }
+}
