@@ -9,8 +9,8 @@ pub mod expand;
 pub mod ignore;
 pub mod instruction;
 pub mod keyword;
-pub mod nearest;
 pub mod lower;
+pub mod nearest;
 pub mod path;
 pub mod text;
 

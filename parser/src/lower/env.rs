@@ -41,10 +41,6 @@ impl Env {
         self.slots.iter().flatten().map(|variable| &*variable.text)
     }
 
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.slots.iter().flatten().map(|variable| &variable.text[..variable.name_length])
-    }
-
     fn close_holes(&mut self) {
         self.slots.retain(Option::is_some);
         for (at, variable) in self.slots.iter().enumerate() {

@@ -381,11 +381,8 @@ impl<'a> Plan<'a> {
     }
 
     fn trigger(&self, expression: &str, span: Span) -> Step<PlannedCommand<'a>> {
-        let commands = crate::parse_trigger(expression).map_err(|error| {
+        let mut command = crate::parse_trigger(expression).map_err(|error| {
             Box::new(Diagnostic { span, focus: None, ..error }.with_label(span, format!("from `ONBUILD {expression}` of the base")))
-        })?;
-        let [mut command] = <[Command; 1]>::try_from(commands).or_else(|_| {
-            refuse("InvalidTrigger", span, format!("`ONBUILD {expression}` of the base is not one instruction"))
         })?;
         command.head.span = span;
         let sources = self.sources(&command)?;

@@ -92,15 +92,18 @@ impl Builder<'_> {
                 None => diagnostic,
             })
         })?;
+        match mount.kind {
+            Kind::Secret => return not_yet(span, "`RUN --mount=type=secret`"),
+            Kind::Ssh => return not_yet(span, "`RUN --mount=type=ssh`"),
+            Kind::Bind | Kind::Cache | Kind::Tmpfs => {}
+        }
         let target = path::clean(&path::resolve(current.state.workdir(), &mount.target));
         if target == "/" {
             return refuse("InvalidMountTarget", span, "a mount cannot stand in the place of the root: expected another `target`");
         }
         let kind = match mount.kind {
-            Kind::Secret => return not_yet(span, "`RUN --mount=type=secret`"),
-            Kind::Ssh => return not_yet(span, "`RUN --mount=type=ssh`"),
             Kind::Tmpfs => MountKind::Tmpfs { size: u64::try_from(mount.size_limit).ok().filter(|size| *size > 0) },
-            Kind::Bind | Kind::Cache => self.mount_from(&mount, source, inputs, span)?,
+            Kind::Bind | Kind::Cache | Kind::Secret | Kind::Ssh => self.mount_from(&mount, source, inputs, span)?,
         };
         Ok(graph::op::Mount { target, kind, readonly: mount.read_only })
     }
