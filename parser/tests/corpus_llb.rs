@@ -350,11 +350,12 @@ impl Theirs<'_> {
         let list = |list: &Value| list.as_array().cloned().unwrap_or_default();
         let copy = &action["copy"];
         if copy.is_object() {
-            let flag = |name: &str| copy[name] == true;
+            let flags = ["followSymlink", "dirCopyContents", "attemptUnpackDockerCompatibility", "createDestPath", "allowWildcard", "allowEmptyWildcard"];
+            let flags = flags.map(|name| copy[name] == true);
             return json!({
                 "copy": self.name(op, &action["secondaryInput"]), "src": copy["src"], "dest": copy["dest"], "owner": owner(&copy["owner"]),
                 "mode": if copy["modeStr"].is_string() { copy["modeStr"].clone() } else { copy["mode"].clone() },
-                "flags": ["followSymlink", "dirCopyContents", "attemptUnpackDockerCompatibility", "createDestPath", "allowWildcard", "allowEmptyWildcard"].map(flag),
+                "flags": flags,
                 "include": list(&copy["includePatterns"]), "exclude": list(&copy["excludePatterns"]),
             });
         }

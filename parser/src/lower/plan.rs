@@ -54,6 +54,13 @@ pub(super) enum Origin {
     Local(String),
 }
 
+/// What commands copy and mount that is no stage of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outside {
+    Nothing,
+    Something,
+}
+
 impl<'a> Plan<'a> {
     pub fn new(dockerfile: &'a Dockerfile, request: &'a Request, settled: &'a Settled) -> Step<Self> {
         let mut plan = Self {
@@ -73,8 +80,12 @@ impl<'a> Plan<'a> {
             plan.stages.push(planned);
         }
         plan.target = plan.find_target(request.target.as_deref(), dockerfile)?;
-        plan.tie_commands()?;
+        let outside = plan.tie_commands()?;
         plan.check_cycles()?;
+        // As BuildKit: the only filesystem of a build needs no name.
+        if plan.stages.len() == 1 && outside == Outside::Nothing {
+            plan.stages[0].label.clear();
+        }
         plan.reachable = plan.reach();
         Ok(plan)
     }
@@ -168,7 +179,8 @@ impl<'a> Plan<'a> {
         Err(Box::new(error.with_hint(hint)))
     }
 
-    fn tie_commands(&mut self) -> Step<()> {
+    /// Gives each command its sources, and says whether any is no stage.
+    fn tie_commands(&mut self) -> Step<Outside> {
         let mut outside = false;
         for at in 0..self.stages.len() {
             for command in 0..self.stages[at].commands.len() {
@@ -178,11 +190,7 @@ impl<'a> Plan<'a> {
                 self.stages[at].commands[command].sources = sources;
             }
         }
-        // As BuildKit: the only filesystem of a build needs no name.
-        if self.stages.len() == 1 && !outside {
-            self.stages[0].label.clear();
-        }
-        Ok(())
+        Ok(if outside { Outside::Something } else { Outside::Nothing })
     }
 
     /// What a command copies or mounts from.
