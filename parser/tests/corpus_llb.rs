@@ -14,7 +14,10 @@ use parser::lower::{BaseImage, ImageError, Images, Lowered, Request, lower};
 use serde_json::{Value, json};
 
 /// How many agree, of those that are not refused as "not supported yet".
-const FLOOR: usize = 0;
+const FLOOR: usize = 1514;
+
+/// What the digest of an image is made of whose name has none.
+const STAND_IN: &[u8] = b"stand-in";
 
 #[derive(Default)]
 struct StandIn(Mutex<Vec<String>>);
@@ -26,7 +29,7 @@ impl Images for StandIn {
         config.config.env = Some(vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()]);
         config.config.cmd = Some(vec!["/bin/sh".to_owned()]);
         config.history.push(oci::image::History { created_by: Some("fake base".to_owned()), ..Default::default() });
-        Ok(BaseImage { reference: name.clone(), digest: Digest::of(name.to_string().as_bytes()), config })
+        Ok(BaseImage { reference: name.clone(), digest: name.digest().unwrap_or(Digest::of(STAND_IN)), config })
     }
 }
 
@@ -52,6 +55,8 @@ fn the_corpus_agrees() {
         println!("{difference}");
     }
     println!("{run} cases: {agreed} agree, {refused} not supported yet, {} differ", differences.len());
+    let wrongly: Vec<&String> = differences.iter().filter(|difference| difference.contains(": accepted, ")).collect();
+    assert!(wrongly.is_empty(), "accepted, though BuildKit refuses: {wrongly:?}");
     assert!(run == 0 || agreed >= FLOOR, "{agreed} agree, and {FLOOR} is the floor");
 }
 
@@ -68,6 +73,8 @@ fn compare(file: &str, llb: &Value) -> Outcome {
     let images = StandIn::default();
     let accepted = llb["ok"] == true;
     match lower(&parser::parse(&text), &request, &images) {
+        // Warnings that a file asks to be errors are not the lowering's.
+        Ok(_) if llb["err"].as_str().is_some_and(|error| error.starts_with("lint violation")) => Outcome::Agrees,
         Ok(_) if !accepted => Outcome::Differs(format!("accepted, BuildKit says {}", llb["err"])),
         Ok(lowered) => match difference(&lowered, images, llb) {
             None => Outcome::Agrees,
@@ -80,7 +87,9 @@ fn compare(file: &str, llb: &Value) -> Outcome {
         Err(errors) => {
             let line = errors[0].span.first_line;
             let theirs = llb["err_lines"][0][0].as_u64();
-            if theirs.is_some_and(|theirs| theirs != u64::from(line)) {
+            // Image names are read in parallel there: which of several bad ones is told of is chance.
+            let by_chance = llb["err"].as_str().is_some_and(|error| error.starts_with("failed to parse stage name"));
+            if !by_chance && theirs.is_some_and(|theirs| theirs != u64::from(line)) {
                 return Outcome::Differs(format!("refused on line {line}, BuildKit on {theirs:?}: {} / {}", errors[0].message, llb["err"]));
             }
             Outcome::Agrees
@@ -106,6 +115,11 @@ fn first_difference(at: &str, ours: &Value, theirs: &Value) -> Option<String> {
             a.iter().zip(b).enumerate().find_map(|(n, (a, b))| first_difference(&format!("{at}[{n}]"), a, b))
         }
         (a, b) if a == b => None,
+        (Value::Object(a), Value::Object(b)) => {
+            let ours: Vec<&String> = a.keys().filter(|key| !b.contains_key(*key)).collect();
+            let theirs: Vec<&String> = b.keys().filter(|key| !a.contains_key(*key)).collect();
+            Some(format!("{at}: ours alone {ours:?}, BuildKit's alone {theirs:?}"))
+        }
         (a, b) => Some(format!("{at}: ours {a}, BuildKit's {b}")),
     }
 }
@@ -135,7 +149,7 @@ fn our_ops(lowered: &Lowered) -> Value {
     for id in lowered.graph.ids().filter(|id| needed[id.index()]) {
         let vertex = lowered.graph.vertex(id);
         let inputs = lowered.graph.inputs(id);
-        let name = |slot: &graph::Slot| json!(shown(&lowered.graph.vertex(inputs[usize::from(slot.0)]).meta.name));
+        let name = |slot: &graph::Slot| our_name(lowered.graph.vertex(inputs[usize::from(slot.0)]));
         let op = match &vertex.op {
             Op::Source(SourceOp::Image { reference, .. }) => json!({ "image": reference }),
             Op::Source(SourceOp::Local { name }) => json!({ "local": name }),
@@ -146,7 +160,9 @@ fn our_ops(lowered: &Lowered) -> Value {
                 json!({ "base": file.base.as_ref().map(name), "actions": actions })
             }
         };
-        insert(&mut ops, shown(&vertex.meta.name), op);
+        if let Value::String(name) = our_name(vertex) {
+            insert(&mut ops, name, op);
+        }
     }
     json!(ops)
 }
@@ -154,16 +170,27 @@ fn our_ops(lowered: &Lowered) -> Value {
 /// Names need not be unique: whatever has the same name is told apart by its order.
 fn insert(ops: &mut BTreeMap<String, Value>, name: String, op: Value) {
     match ops.entry(name).or_insert_with(|| json!([])) {
+        // LLB knows vertices by their contents: what is the same is there once.
+        Value::Array(list) if list.contains(&op) => {}
         Value::Array(list) => list.push(op),
         _ => unreachable!("only lists are put in"),
     }
 }
 
-fn shown(name: &str) -> String {
-    match name.find("@sha256:") {
-        Some(at) if name.contains("FROM ") => name[..at].to_owned(),
-        _ => name.to_owned(),
+/// What stands for a vertex: its name; with the contents, for a here-document's file; nothing, for an empty filesystem.
+fn our_name(vertex: &graph::Vertex) -> Value {
+    match &vertex.op {
+        Op::File(file) if file.actions.is_empty() => Value::Null,
+        Op::File(file) => match &file.actions[0] {
+            FileAction::Mkfile { path, contents, .. } => json!(format!("{path} {}", base64(contents))),
+            _ => json!(shown(&vertex.meta.name)),
+        },
+        _ => json!(shown(&vertex.meta.name)),
     }
+}
+
+fn shown(name: &str) -> String {
+    name.replace(&format!("@{}", Digest::of(STAND_IN)), "")
 }
 
 fn our_exec(exec: &ExecOp, name: &dyn Fn(&graph::Slot) -> Value) -> Value {
@@ -228,6 +255,10 @@ struct Theirs<'a> {
 fn their_ops(llb: &Value) -> Value {
     let ops = llb["ops"].as_array().map_or(&[][..], Vec::as_slice);
     let name = |op: &Value| {
+        let mkfile = &op["op"]["file"]["actions"][0]["mkfile"];
+        if let Some(path) = mkfile["path"].as_str() {
+            return format!("{path} {}", mkfile["data"].as_str().unwrap_or_default());
+        }
         let name = op["desc"]["llb.customname"].as_str().unwrap_or_default();
         name.replacen("] LINK ", "] ", 1)
     };
@@ -342,6 +373,7 @@ impl Theirs<'_> {
             let reference = |user: &Value| match (&user["byName"]["name"], &user["byID"]) {
                 (Value::String(name), _) => json!(name),
                 (_, Value::Number(id)) => json!(id),
+                _ if user["byName"].is_object() => json!(""),
                 _ if user.is_object() => json!(0),
                 _ => Value::Null,
             };

@@ -208,11 +208,8 @@ pub(super) fn whole(from: Slot) -> Copy {
 
 /// Absolute and cleaned, but for what says that it is a directory: a `/` or `/.` at the end.
 fn destination(workdir: &str, written: &str) -> String {
-    let mut relative = keep_end(written, path::clean(written));
-    if relative == "." {
-        relative.push('/');
-    }
-    keep_end(&relative, path::clean(&path::resolve(workdir, &relative)))
+    let written = if matches!(written, "" | ".") { "./" } else { written };
+    keep_end(written, path::clean(&path::resolve(workdir, written)))
 }
 
 fn keep_end(written: &str, mut cleaned: String) -> String {
@@ -264,7 +261,7 @@ mod tests {
             (".", "/work/"),
             ("", "/work/"),
             ("./", "/work/"),
-            ("x/..", "/work/"),
+            ("x/..", "/work"),
             ("./.", "/work/."),
             ("a", "/work/a"),
             ("a/", "/work/a/"),

@@ -13,7 +13,8 @@ pub(super) fn owner(text: &str) -> Owner {
 
 fn reference(text: &str) -> UserRef {
     match text.parse::<u32>() {
-        _ if text == "root" => UserRef::Id(0),
+        // A variable that is not set leaves nothing, which Docker takes for root.
+        _ if text.is_empty() || text == "root" => UserRef::Id(0),
         Ok(id) if i32::try_from(id).is_ok() => UserRef::Id(id),
         _ => UserRef::Name(text.to_owned()),
     }

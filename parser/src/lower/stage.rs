@@ -170,7 +170,7 @@ impl<'p> Builder<'p> {
         }
         let workdir = &mut state.image.config.working_dir;
         if !workdir.is_empty() {
-            *workdir = path::clean(&path::resolve("/", workdir));
+            *workdir = path::resolve("/", workdir);
         }
         for command in &planned.commands {
             self.command(&mut current, command)?;
@@ -352,7 +352,7 @@ impl<'p> Builder<'p> {
             Instruction::Cmd(line) => {
                 let args = arguments(&current.state, line);
                 let shown = format!("CMD {}", history::quoted_list(&args));
-                current.state.image.config.cmd = Some(args);
+                current.state.image.config.cmd = Some(args).filter(|args| !args.is_empty());
                 current.state.image.config.args_escaped = true;
                 current.has_cmd = true;
                 self.commit(current, shown, Layer::Empty, span)
@@ -360,7 +360,7 @@ impl<'p> Builder<'p> {
             Instruction::Entrypoint(line) => {
                 let args = arguments(&current.state, line);
                 let shown = format!("ENTRYPOINT {}", history::quoted_list(&args));
-                current.state.image.config.entrypoint = Some(args);
+                current.state.image.config.entrypoint = Some(args).filter(|args| !args.is_empty());
                 if !current.has_cmd {
                     current.state.image.config.cmd = None;
                 }
@@ -397,7 +397,11 @@ impl<'p> Builder<'p> {
 
     fn workdir(&mut self, current: &mut Current<'_>, dir: &str, place: Place<'_>) -> Step<()> {
         let dir = self.expand(current, dir, place.span)?;
-        let dir = path::clean(&path::resolve(current.state.workdir(), &dir));
+        // An absolute directory stays as it is written; an empty one is the one it was.
+        let dir = match dir.as_str() {
+            "" => current.state.workdir().to_owned(),
+            dir => path::resolve(current.state.workdir(), dir),
+        };
         current.state.image.config.working_dir.clone_from(&dir);
         let shown = format!("WORKDIR {dir}");
         if dir == "/" {
@@ -405,7 +409,7 @@ impl<'p> Builder<'p> {
         }
         let owner = Some(current.state.image.config.user.as_str()).filter(|user| !user.is_empty());
         let action = FileAction::Mkdir {
-            path: dir,
+            path: path::clean(&dir),
             mode: 0o755,
             make_parents: true,
             owner: owner.map(super::ownership::owner),
