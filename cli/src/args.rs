@@ -100,7 +100,18 @@ pub enum ImageCommand {
 #[derive(Debug, Subcommand)]
 pub enum CacheCommand {
     /// Check everything in the store against its digests
-    Fsck,
+    Fsck(FsckArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct FsckArgs {
+    /// Put away or forget what is wrong, so that it is built or pulled again
+    #[arg(long)]
+    pub repair: bool,
+
+    /// Look at names, modes and sizes of files, and not at their bytes
+    #[arg(long)]
+    pub fast: bool,
 }
 
 impl ImageCommand {

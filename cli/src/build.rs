@@ -1,14 +1,217 @@
-//! `kiln build`.
+//! `kiln build`: a request, the files it names, the graph they come to, its solution, the image, the outputs. Each step is
+//! a module of its own; this one only says in which order.
 
+mod bases;
+mod context;
+mod excerpt;
+pub mod export;
+mod failure;
+mod image;
+mod input;
+mod metadata;
+mod mistakes;
 pub mod output;
 pub mod request;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cache::Store;
+use cache::contexts::StatFile;
+use oci::LayerId;
+use oci::manifest::Descriptor;
+use parser::Dockerfile;
+use parser::lower::{self, CONTEXT, Lowered, NoCache};
+use runner::context::Context;
+use runner::executor::{Given, LocalExecutor};
+use runner::source::{Images, Pull};
+use solver::port::{Progress as _, Update, Value};
+use solver::{Options, Ports, Solved};
+
 use crate::args::Global;
-use crate::args::build::BuildArgs;
-use crate::report::Problem;
+use crate::args::build::{BuildArgs, BuildNetwork};
+use crate::progress::{End, View};
+use crate::registry::registry;
+use crate::report::{Kind, Problem};
+use crate::signals::Interrupts;
+use crate::{paths, terminal};
+use image::{Assembled, Parts};
+use input::Input;
+use output::Output;
 use request::Request;
 
-pub fn run(args: BuildArgs, _global: Global) -> Result<(), Problem> {
-    let _request = Request::new(args, &|name| std::env::var(name).ok())?;
+pub fn run(args: BuildArgs, global: Global) -> Result<(), Problem> {
+    let request = Request::new(args, &|name| std::env::var(name).ok())?;
+    request.outputs.iter().try_for_each(export::check)?;
+    let store = Arc::new(Store::open(&paths::store_root(global.root)?)?);
+    let input = Input::read(&request, &store)?;
+    let interrupts = Interrupts::handle();
+    let view = Arc::new(View::on_stderr(request.progress));
+    let images = Images::new(Arc::clone(&store), registry(), Arc::clone(&view) as _);
+    let build = Build { request: &request, input: &input, store, view, images: Arc::new(images), interrupts };
+    let result = build.run();
+    let end = match &result {
+        Ok(_) => End::Finished,
+        Err(problem) if problem.kind == Kind::Canceled => End::Canceled,
+        Err(_) => End::Failed,
+    };
+    build.view.close(end);
+    let (image, manifest) = result?;
+    metadata::write(&request, &image, manifest.as_ref())?;
+    if request.quiet {
+        terminal::say(&format!("{}\n", image.config.id()))?;
+    }
     Ok(())
+}
+
+/// One build, with all that it needs.
+struct Build<'a> {
+    request: &'a Request,
+    input: &'a Input,
+    store: Arc<Store>,
+    view: Arc<View>,
+    images: Arc<Images>,
+    interrupts: Interrupts,
+}
+
+impl Build<'_> {
+    /// The image, and its manifest where an output wanted one.
+    fn run(&self) -> Result<(Assembled, Option<Descriptor>), Problem> {
+        let dockerfile = self.parse()?;
+        let lowered = self.lower(&dockerfile)?;
+        let executor = self.executor(&lowered)?;
+        self.interrupts.be_orderly();
+        let (layers, added) = self.solve(&dockerfile, &lowered, &executor)?;
+        if let Some(context) = executor.context(CONTEXT) {
+            context.save(&self.stat_file())?;
+        }
+        let parts = Parts { config: lowered.config, layers, added, epoch: lowered.source_date_epoch, store: &self.store };
+        let image = image::assemble(parts)?;
+        let manifest = self.export(&image)?;
+        Ok((image, manifest))
+    }
+
+    fn parse(&self) -> Result<Dockerfile, Problem> {
+        let text = &self.input.dockerfile;
+        let task = self.view.begin(&format!("[internal] load build definition from {}", text.name));
+        self.view.update(task, Update::Started);
+        let dockerfile = parser::parse(&text.bytes);
+        let length = text.bytes.len() as u64;
+        self.view.update(task, Update::Bytes { what: "transferring dockerfile:", current: length, total: None });
+        for warning in dockerfile.diagnostics.iter().filter(|diagnostic| diagnostic.severity == parser::Severity::Warning) {
+            self.view.update(task, Update::Warning { message: &mistakes::warning(warning) });
+        }
+        self.view.update(task, Update::Done);
+        if dockerfile.has_errors() {
+            return Err(mistakes::problem(&dockerfile.diagnostics, &text.name, &dockerfile.source));
+        }
+        Ok(dockerfile)
+    }
+
+    fn lower(&self, dockerfile: &Dockerfile) -> Result<Lowered, Problem> {
+        let request = self.lower_request();
+        let told = |mistakes: Vec<parser::Diagnostic>| {
+            mistakes::problem(&mistakes, &self.input.dockerfile.name, &dockerfile.source)
+        };
+        let pull = if self.request.pull { Pull::Always } else { Pull::Missing };
+        let bases = bases::Bases::new(&self.images, &self.view, pull);
+        bases.ask_for(&lower::bases(dockerfile, &request).map_err(told)?);
+        lower::lower(dockerfile, &request, &bases).map_err(told)
+    }
+
+    fn lower_request(&self) -> lower::Request {
+        lower::Request {
+            target: self.request.target.clone(),
+            build_args: self.request.build_args.clone(),
+            labels: self.request.labels.iter().cloned().collect(),
+            no_cache: if self.request.no_cache { NoCache::All } else { NoCache::None },
+            network: match self.request.network {
+                BuildNetwork::Default => graph::op::Network::Default,
+                BuildNetwork::Host => graph::op::Network::Host,
+                BuildNetwork::None => graph::op::Network::None,
+            },
+            source_date_epoch: self.request.source_date_epoch,
+            ..lower::Request::default()
+        }
+    }
+
+    fn executor(&self, lowered: &Lowered) -> Result<LocalExecutor, Problem> {
+        let mut contexts = BTreeMap::new();
+        if lowered.contexts.contains(CONTEXT) {
+            let empty;
+            let dir = match &self.input.context {
+                Some(dir) => dir,
+                None => {
+                    empty = self.store.ingest()?;
+                    empty.fs()
+                }
+            };
+            let rules = Arc::new(context::Rules::new(self.input.ignore.as_ref())?);
+            let known = StatFile::open(&self.stat_file());
+            contexts.insert(CONTEXT.to_owned(), Context::open(dir, rules, known)?);
+        }
+        let given = Given {
+            scratch: paths::scratch(&self.store),
+            hosts: hosts(&self.request.add_hosts),
+            resolv_conf: std::fs::read("/etc/resolv.conf").unwrap_or_default(),
+            ..Given::default()
+        };
+        let (store, images, view) = (Arc::clone(&self.store), Arc::clone(&self.images), Arc::clone(&self.view));
+        Ok(LocalExecutor::new(store, images, view, contexts, given))
+    }
+
+    fn stat_file(&self) -> std::path::PathBuf {
+        let dir = self.input.context.clone().unwrap_or_default();
+        context::stat_file(&self.store, &dir, &self.input.dockerfile.name, self.request.target.as_deref())
+    }
+
+    /// The layers of the image, and how many of them each step added.
+    fn solve(
+        &self,
+        dockerfile: &Dockerfile,
+        lowered: &Lowered,
+        executor: &LocalExecutor,
+    ) -> Result<(Vec<LayerId>, Vec<usize>), Problem> {
+        let Some(target) = lowered.target else { return Ok((Vec::new(), Vec::new())) };
+        let ports = Ports { executor, resolver: executor, progress: &*self.view };
+        let cancel = self.interrupts.cancel();
+        let solved = solver::solve(&lowered.graph, &[target], &self.store, ports, cancel, Options::default());
+        let solved: Solved = solved.map_err(|error| {
+            let place = (self.input.dockerfile.name.as_str(), &*dockerfile.source);
+            failure::problem(&error, &lowered.graph, place, &self.view)
+        })?;
+        let layers = match solved.values.first() {
+            Some(Value::Snapshot(layers)) => layers.clone(),
+            Some(Value::Local(_)) | None => Vec::new(),
+        };
+        let added = image::added_layers(&lowered.graph, target, &solved, &self.store)?;
+        Ok((layers, added))
+    }
+
+    fn export(&self, image: &Assembled) -> Result<Option<Descriptor>, Problem> {
+        let export = export::Export {
+            image,
+            names: &self.request.tags,
+            store: &self.store,
+            images: &self.images,
+            view: &self.view,
+            cancel: self.interrupts.cancel(),
+        };
+        let to_store = [Output::Image { names: Vec::new() }];
+        let outputs = if self.request.outputs.is_empty() { &to_store[..] } else { &self.request.outputs };
+        let mut manifest = None;
+        for output in outputs {
+            manifest = export.write(output)?.or(manifest);
+        }
+        Ok(manifest)
+    }
+}
+
+/// `/etc/hosts` of the steps: this machine's names for itself, and what `--add-host` says.
+fn hosts(added: &[(String, String)]) -> Vec<u8> {
+    let mut text = String::from("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+    for (name, address) in added {
+        text += &format!("{address}\t{name}\n");
+    }
+    text.into_bytes()
 }

@@ -2,11 +2,24 @@
 
 mod args;
 mod build;
-mod nearest;
+mod doctor;
+mod find;
+mod fsck;
+mod history;
+mod images;
+mod inspect;
+mod layers;
+mod load;
 mod paths;
 mod progress;
+mod pull;
+mod registry;
 mod report;
+mod run;
+mod save;
 mod signals;
+mod table;
+mod tag;
 mod terminal;
 mod time;
 
@@ -14,7 +27,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{CacheCommand, Command, Kiln};
+use args::{CacheCommand, Command, Global, Kiln};
+use cache::Store;
 use report::Problem;
 
 fn main() -> ExitCode {
@@ -40,9 +54,24 @@ fn carry_out(kiln: Kiln) -> Result<ExitCode, Problem> {
     };
     match command {
         Command::Build(args) => build::run(*args, global)?,
+        Command::Run(args) => return run::run(&args, &store(global)?),
+        Command::Images(args) => images::run(&args, &store(global)?)?,
+        Command::Rmi(args) => tag::remove(&args, &store(global)?)?,
+        Command::Tag(args) => tag::add(&args, &store(global)?)?,
+        Command::Inspect(args) => inspect::run(&args, &store(global)?)?,
+        Command::History(args) => history::run(&args, &store(global)?)?,
+        Command::Pull(args) => pull::run(&args, store(global)?)?,
+        Command::Load(args) => load::run(&args, &store(global)?)?,
+        Command::Save(args) => save::run(&args, store(global)?)?,
+        Command::Cache(CacheCommand::Fsck(args)) => fsck::run(&args, &store(global)?)?,
+        Command::Doctor => doctor::run(&store(global)?)?,
         Command::Version => terminal::say(&format!("kiln {}\n", env!("CARGO_PKG_VERSION")))?,
-        Command::Run(_) | Command::Pull(_) | Command::Images(_) | Command::Rmi(_) | Command::Tag(_) | Command::Inspect(_) 
-        | Command::History(_) | Command::Load(_) | Command::Save(_) | Command::Image(_) | Command::Cache(CacheCommand::Fsck) | Command::Doctor => {}
+        // Made into one of the others above.
+        Command::Image(_) => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn store(global: Global) -> Result<Store, Problem> {
+    Ok(Store::open(&paths::store_root(global.root)?)?)
 }

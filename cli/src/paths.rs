@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use cache::Store;
+
 use crate::report::Problem;
 
 /// The directory of the store: `--root`, else `$KILN_ROOT`, else for root `/var/lib/kiln`, else `$XDG_DATA_HOME/kiln`,
@@ -10,6 +12,11 @@ use crate::report::Problem;
 pub fn store_root(typed: Option<PathBuf>) -> Result<PathBuf, Problem> {
     let is_root = rustix::process::geteuid().is_root();
     choose(typed, is_root, |name| std::env::var_os(name).filter(|value| !value.is_empty()))
+}
+
+/// Where sandboxes have what they need for a moment: on the file system of the layers.
+pub fn scratch(store: &Store) -> PathBuf {
+    store.root().join("scratch")
 }
 
 fn choose(

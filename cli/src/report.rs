@@ -12,6 +12,9 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
+use parser::nearest::nearest;
+use solver::port::Failure;
+
 /// Why a command came to nothing, ready to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -78,7 +81,8 @@ impl Problem {
 
     /// `kind`, told by an error and what caused it.
     pub fn of(kind: Kind, error: &(dyn Error + 'static)) -> Self {
-        Self::new(kind, chain(error))
+        let (message, hint) = chain(error);
+        Self { hint, ..Self::new(kind, message) }
     }
 
     #[must_use]
@@ -106,6 +110,12 @@ impl Problem {
         self
     }
 
+    /// The same, unless somebody asked for the end.
+    #[must_use]
+    pub fn kind_unless_canceled(self, kind: Kind) -> Self {
+        if self.kind == Kind::Canceled { self } else { self.kind(kind) }
+    }
+
     /// What standard error gets.
     pub fn text(&self) -> String {
         let mut text = self.details.clone();
@@ -117,6 +127,13 @@ impl Problem {
             let _ = writeln!(text, "hint: {hint}");
         }
         text
+    }
+}
+
+/// The message alone, as a progress view shows it.
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
     }
 }
 
@@ -138,18 +155,43 @@ pub fn reason(error: &std::io::Error) -> String {
     }
 }
 
-/// An error and its causes in one line, without those whose text the line before has already.
-pub fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
+/// An error and its causes in one line, without those whose text the line before has already; and the last hint of all.
+/// (Our errors have theirs on a line of its own.)
+pub fn chain(error: &(dyn Error + 'static)) -> (String, Option<String>) {
+    let (mut text, mut hint) = (String::new(), None);
+    let mut next = Some(error);
+    while let Some(error) = next {
         let said = error.to_string();
-        if !text.contains(&said) {
+        let (said, way_out) = match said.split_once("\nhint: ") {
+            Some((said, way_out)) => (said.to_owned(), Some(way_out.to_owned())),
+            None => (said, None),
+        };
+        hint = way_out.or(hint);
+        if text.is_empty() {
+            text = said;
+        } else if !text.contains(&said) {
             let _ = write!(text, ": {said}");
         }
-        cause = error.source();
+        next = error.source();
     }
-    text
+    (text, hint)
+}
+
+/// `did you mean …?`, if there is something to mean.
+pub fn did_you_mean<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(wrong, candidates).map(|right| format!("did you mean `{right}`?"))
+}
+
+/// What a port reports has its whole message, and its hint apart.
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        let problem = Self::of(Kind::Build, &failure);
+        match failure {
+            Failure::Canceled => Self::canceled(),
+            Failure::Other { hint, .. } => problem.hint_if(hint),
+            Failure::Exit { .. } => problem,
+        }
+    }
 }
 
 /// The errors of the library crates, for `?`. A command that can say more makes its own [`Problem`].
@@ -165,6 +207,12 @@ macro_rules! told_by {
 
 told_by! {
     oci::reference::ReferenceError => Kind::Usage,
+    cache::Error => Kind::Image,
+    oci::registry::RegistryError => Kind::Image,
+    oci::archive::ArchiveError => Kind::Image,
+    oci::pack::PackError => Kind::Build,
+    runner::source::LayerError => Kind::Image,
+    runner::context::ContextError => Kind::Build,
 }
 
 #[cfg(test)]

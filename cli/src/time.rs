@@ -10,11 +10,13 @@ use oci::tree::Mtime;
 
 /// `2024-01-31T12:00:00Z`, with as many digits of the second as it has.
 pub fn rfc3339(time: SystemTime) -> String {
-    let mtime = match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => Mtime { secs: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), nanos: since.subsec_nanos() },
-        Err(_) => Mtime::default(),
-    };
-    rfc3339_of(mtime)
+    rfc3339_of(mtime(time))
+}
+
+/// A time as a file has it; what was before 1970 becomes that.
+fn mtime(time: SystemTime) -> Mtime {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Mtime { secs: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), nanos: since.subsec_nanos() }
 }
 
 /// The same for a file's time.
@@ -73,6 +75,11 @@ pub fn ago(then: Mtime, now: SystemTime) -> String {
         _ => format!("{} years", hours / 24 / 365),
     };
     words + " ago"
+}
+
+/// The same for a time of the clock.
+pub fn ago_of(then: SystemTime, now: SystemTime) -> String {
+    ago(mtime(then), now)
 }
 
 /// Year, month and day of a day counted from 1970-01-01.

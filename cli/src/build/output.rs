@@ -5,10 +5,10 @@
 use std::path::PathBuf;
 
 use oci::Reference;
+use oci::compress::Compression;
 
 use super::request::name;
-use crate::nearest::suggestion;
-use crate::report::Problem;
+use crate::report::{Problem, did_you_mean};
 
 const TYPES: [&str; 6] = ["image", "oci", "docker", "local", "tar", "cacheonly"];
 const KEYS: [&str; 6] = ["type", "dest", "name", "compression", "push", "tar"];
@@ -30,13 +30,6 @@ pub enum Output {
 pub enum Form {
     Oci,
     Docker,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compression {
-    None,
-    Gzip,
-    Zstd,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +88,7 @@ impl Wish {
                 return Err(("`tar=false` is not there yet".to_owned(), Some(hint)));
             }
             "tar" => {}
-            _ => return Err((format!("unknown key `{key}`"), suggestion(key, KEYS))),
+            _ => return Err((format!("unknown key `{key}`"), did_you_mean(key, KEYS))),
         }
         Ok(())
     }
@@ -128,7 +121,7 @@ impl Wish {
                 return Err(wrong("pushing is not there yet".to_owned()).hint("write `type=oci` and push that"));
             }
             (other, _) => {
-                let hint = suggestion(other, TYPES).unwrap_or_else(|| format!("one of {}", TYPES.join(", ")));
+                let hint = did_you_mean(other, TYPES).unwrap_or_else(|| format!("one of {}", TYPES.join(", ")));
                 return Err(wrong(format!("unknown type `{other}`")).hint(hint));
             }
         })
@@ -141,7 +134,7 @@ fn compression(value: &str) -> Result<Compression, Complaint> {
         "gzip" => Ok(Compression::Gzip),
         "zstd" => Ok(Compression::Zstd),
         _ => {
-            let hint = suggestion(value, COMPRESSIONS).unwrap_or_else(|| format!("one of {}", COMPRESSIONS.join(", ")));
+            let hint = did_you_mean(value, COMPRESSIONS).unwrap_or_else(|| format!("one of {}", COMPRESSIONS.join(", ")));
             Err((format!("unknown compression `{value}`"), Some(hint)))
         }
     }

@@ -22,6 +22,8 @@ pub struct Request {
     pub no_cache: bool,
     pub pull: bool,
     pub network: BuildNetwork,
+    /// Names and their addresses.
+    pub add_hosts: Vec<(String, String)>,
     pub platform: Platform,
     pub outputs: Vec<Output>,
     pub progress: progress::Mode,
@@ -63,6 +65,7 @@ impl Request {
             no_cache: args.no_cache,
             pull: args.pull,
             network: args.network,
+            add_hosts: args.add_hosts.iter().map(|host| added_host(host)).collect::<Result<_, _>>()?,
             platform: host_platform(args.platform.as_deref())?,
             outputs: args.outputs.iter().map(|output| output::parse(output)).collect::<Result<_, _>>()?,
             progress,
@@ -107,7 +110,7 @@ fn is_url(text: &str) -> bool {
 pub fn name(text: &str) -> Result<Reference, Problem> {
     let reference: Reference =
         text.parse().map_err(|error: oci::reference::ReferenceError| {
-            let problem = Problem::usage(format!("invalid tag \"{text}\": {error}"));
+            let problem = Problem::usage(error.to_string());
             let lower = text.to_lowercase();
             if lower != text && lower.parse::<Reference>().is_ok() {
                 return problem.hint(format!("repository names are lower case: `{lower}`"));
@@ -115,7 +118,7 @@ pub fn name(text: &str) -> Result<Reference, Problem> {
             problem
         })?;
     if reference.digest().is_some() {
-        return Err(Problem::usage(format!("invalid tag \"{text}\": an image's digest follows from what is in it"))
+        return Err(Problem::usage(format!("`{text}` cannot be given as a name: a digest follows from what is in an image"))
             .hint("leave out what follows the `@`"));
     }
     Ok(reference)
@@ -151,6 +154,18 @@ fn labelled(text: &str) -> Result<(String, String), Problem> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+/// `NAME:IP`, or `NAME=IP` as newer Dockers take it.
+fn added_host(text: &str) -> Result<(String, String), Problem> {
+    let split = text.split_once('=').or_else(|| text.split_once(':'));
+    let (name, address) = split.unwrap_or((text, ""));
+    let address = address.trim_start_matches('[').trim_end_matches(']');
+    if name.is_empty() || address.parse::<std::net::IpAddr>().is_err() {
+        return Err(Problem::usage(format!("invalid host `{text}`: expected a name and an address"))
+            .hint("`--add-host NAME:IP`"));
+    }
+    Ok((name.to_owned(), address.to_owned()))
+}
+
 /// This machine's platform, which is the only one that can be asked for.
 pub fn host_platform(typed: Option<&str>) -> Result<Platform, Problem> {
     let host = Platform::host();
@@ -165,7 +180,8 @@ pub fn host_platform(typed: Option<&str>) -> Result<Platform, Problem> {
     Ok(host)
 }
 
-fn mode(
+/// How to show what happens: what was typed, else what `BUILDKIT_PROGRESS` says.
+pub fn mode(
     typed: Option<crate::args::build::Progress>,
     quiet: bool,
     variable: &dyn Fn(&str) -> Option<String>,
@@ -199,4 +215,61 @@ fn epoch(args: &BTreeMap<String, String>, variable: &dyn Fn(&str) -> Option<Stri
         text.parse().map_err(|_| Problem::usage(format!("invalid {NAME} `{text}`: expected seconds since 1970")))
     })
     .transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Command, Kiln};
+    use clap::Parser as _;
+
+    fn request(line: &str) -> Result<Request, Problem> {
+        let kiln = Kiln::try_parse_from(["kiln", "build"].into_iter().chain(line.split(' '))).expect("it can be parsed");
+        let Command::Build(args) = kiln.command else { panic!("not a build") };
+        let variable = |name: &str| match name {
+            "TOKEN" => Some("t0ken".to_owned()),
+            "SOURCE_DATE_EPOCH" => Some("1700000000".to_owned()),
+            "BUILDKIT_PROGRESS" => Some("plain".to_owned()),
+            _ => None,
+        };
+        Request::new(*args, &variable)
+    }
+
+    #[test]
+    fn names_become_whole() {
+        let request = request("-t app -t ghcr.io/me/app:1 .").expect("valid");
+        let names: Vec<String> = request.tags.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["docker.io/library/app:latest", "ghcr.io/me/app:1"]);
+        assert_eq!(request.context, ContextFrom::Dir(PathBuf::from(".")));
+        assert_eq!(request.dockerfile, DockerfileFrom::Context);
+        assert_eq!(request.progress, progress::Mode::Plain);
+    }
+
+    #[test]
+    fn arguments_come_from_the_environment_when_they_have_no_value() {
+        let request = request("--build-arg A=1 --build-arg TOKEN --build-arg UNSET --build-arg B=x=y .").expect("valid");
+        let expected = [("A", "1"), ("B", "x=y"), ("TOKEN", "t0ken")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert_eq!(request.build_args, BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn the_build_argument_for_the_time_comes_first() {
+        assert_eq!(request(".").map(|request| request.source_date_epoch), Ok(Some(1_700_000_000)));
+        let typed = request("--build-arg SOURCE_DATE_EPOCH=5 .").map(|request| request.source_date_epoch);
+        assert_eq!(typed, Ok(Some(5)));
+        assert!(request("--build-arg SOURCE_DATE_EPOCH=now .").is_err());
+    }
+
+    #[test]
+    fn a_typed_progress_comes_before_that_of_the_environment() {
+        assert_eq!(request("--progress=rawjson .").map(|request| request.progress), Ok(progress::Mode::RawJson));
+        assert_eq!(request("-q --progress=tty .").map(|request| request.progress), Ok(progress::Mode::Quiet));
+    }
+
+    #[test]
+    fn standard_input_is_one_thing_only() {
+        assert_eq!(request("-f - .").map(|request| request.dockerfile), Ok(DockerfileFrom::Stdin));
+        assert_eq!(request("-").map(|request| request.context), Ok(ContextFrom::Stdin));
+        assert!(request("-f - -").is_err());
+    }
 }

@@ -1,0 +1,61 @@
+//! `kiln inspect`: everything about an image, with the field names of `docker image inspect`.
+
+use cache::{Image, Store};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::args::image::InspectArgs;
+use crate::report::Problem;
+use crate::{find, terminal};
+
+/// Shows what there is; the first missing image is told when the rest is shown.
+pub fn run(args: &InspectArgs, store: &Store) -> Result<(), Problem> {
+    let mut found = Vec::new();
+    let mut first_problem = None;
+    for wanted in &args.images {
+        match find::image(store, wanted).and_then(|image| object(&image, store)) {
+            Ok(object) => found.push(object),
+            Err(problem) => {
+                first_problem.get_or_insert(problem);
+            }
+        }
+    }
+    terminal::say(&pretty(&Value::Array(found)))?;
+    first_problem.map_or(Ok(()), Err)
+}
+
+fn object(image: &Image, store: &Store) -> Result<Value, Problem> {
+    let config = store.image_config(&image.id)?;
+    let names = store.names_of(&image.id)?;
+    let digests: Vec<String> = image.manifest.iter().flat_map(|digest| {
+        let mut repositories: Vec<String> = names.iter().map(oci::Reference::familiar_name).collect();
+        repositories.dedup();
+        repositories.into_iter().map(move |name| format!("{name}@{digest}"))
+    }).collect();
+    let mut object = json!({
+        "Id": image.id,
+        "RepoTags": names.iter().map(oci::Reference::familiar).collect::<Vec<_>>(),
+        "RepoDigests": digests,
+        "Created": config.created,
+        "Author": config.author.clone().unwrap_or_default(),
+        "Config": config.config,
+        "Architecture": config.architecture,
+    });
+    if let Some(variant) = &config.variant {
+        object["Variant"] = variant.clone().into();
+    }
+    object["Os"] = config.os.clone().into();
+    object["Size"] = image.size.into();
+    object["RootFS"] = json!({ "Type": config.rootfs.kind, "Layers": config.rootfs.diff_ids });
+    Ok(object)
+}
+
+/// JSON with Docker's indentation.
+pub fn pretty(value: &Value) -> String {
+    let mut bytes = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
+    value.serialize(&mut serializer).expect("a JSON value can be written to memory");
+    bytes.push(b'\n');
+    String::from_utf8(bytes).expect("JSON is UTF-8")
+}
