@@ -9,6 +9,9 @@ use std::time::Duration;
 use super::task::{Change, State, Task};
 use super::{bytes, elapsed, seconds};
 
+/// What rounds to 0.1 seconds.
+const WORTH_TELLING: Duration = Duration::from_millis(50);
+
 #[derive(Debug, Default)]
 pub struct Plain {
     /// The task whose lines are being written.
@@ -28,7 +31,10 @@ impl Plain {
                 if let Some(total) = part.total {
                     let _ = write!(line, " / {}", bytes(total));
                 }
-                let _ = write!(line, " {}", seconds(now.saturating_sub(part.since)));
+                let took = now.saturating_sub(part.since);
+                if took >= WORTH_TELLING {
+                    let _ = write!(line, " {}", seconds(took));
+                }
                 line + if part.complete { " done" } else { "" }
             }),
             Change::Warning(message) => Some(format!("WARN: {message}")),
