@@ -23,7 +23,7 @@ pub fn run(args: &LoadArgs, store: &Store) -> Result<(), Problem> {
         Some(path) => Archive::open(path)?,
         None => {
             _spooled = store.ingest()?;
-            Archive::of_file(spool(_spooled.path())?, Path::new("standard input"))?
+            Archive::of_file(spool(_spooled.fs())?, Path::new("standard input"))?
         }
     };
     for image in archive.images(None)? {

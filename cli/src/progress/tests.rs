@@ -62,7 +62,7 @@ fn plain_is_complete() {
     });
     check(&visible(&text), &expect![[r##"
         #1 [internal] load build context
-        #1 transferring context: 31B 0.0s done
+        #1 transferring context: 31B done
         #1 DONE 0.0s
 
         #2 [1/3] FROM busybox

@@ -45,12 +45,12 @@ fn with_value(entry: &str, variable: &dyn Fn(&str) -> Option<String>) -> Option<
     variable(entry).map(|value| format!("{entry}={value}"))
 }
 
-/// What was typed; on the host's network the host's own; else twelve digits that nobody else has.
+/// What was typed; on the host's network the host's own; else twelve digits that no other container has now.
 fn hostname(args: &RunArgs, changes: &Ingest) -> String {
     match (&args.hostname, args.network) {
         (Some(name), _) => name.clone(),
         (None, RunNetwork::Host) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        (None, RunNetwork::None) => Digest::of(changes.path().as_os_str().as_bytes()).hex()[..12].to_owned(),
+        (None, RunNetwork::None) => Digest::of(changes.fs().as_os_str().as_bytes()).hex()[..12].to_owned(),
     }
 }
 
