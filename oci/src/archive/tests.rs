@@ -1,3 +1,5 @@
+//! Archives read and written, ours and other programs'.
+
 use std::io::Cursor;
 use std::process::Command;
 
