@@ -7,5 +7,7 @@ mod e2e {
     mod corpus;
     mod crash;
     mod hostile;
+    mod images;
     mod instructions;
+    mod run;
 }

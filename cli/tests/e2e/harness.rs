@@ -116,11 +116,15 @@ impl Kiln {
 
     /// The root of an image.
     pub fn root(&self, image: &str) -> Root {
-        let context = self.context(&format!("root-{}", image.replace(['/', ':'], "-")), &[(
-            "Dockerfile",
-            &format!("FROM {image}\n"),
-        )]);
+        let name = format!("root-{}", image.replace(['/', ':'], "-"));
+        let context = self.context(&name, &[("Dockerfile", &format!("FROM {image}\n"))]);
         self.build_root(&context, &[])
+    }
+
+    /// The root of the image that a name or an id tells; it gets a name of its own.
+    pub fn root_of(&self, name_or_id: &str) -> Root {
+        self.run(["tag", name_or_id, "root-of"]).ok();
+        self.root("root-of")
     }
 
     /// The root that a build of `context` comes to.
