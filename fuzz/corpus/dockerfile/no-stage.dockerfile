@@ -1,0 +1,3 @@
+RUN true
+COPY a b
+FROM scratch

@@ -1,0 +1,4 @@
+# escape=`
+# escape=\
+# check=x
+FROM a

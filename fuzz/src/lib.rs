@@ -1,0 +1,81 @@
+//! What is fuzzed: everything that reads what others wrote. Each target takes any bytes and must come back, without a
+//! panic, in time that grows with their number. Knows no fuzzer.
+
+use oci::manifest::Manifest;
+use oci::{ImageConfig, Platform, Reference, Tree, unpack};
+use parser::ignore::Ignore;
+use parser::lower::{self, BaseImage, ImageError, Images, Request};
+
+/// One reader of hostile bytes.
+pub struct Target {
+    /// Also the folder of its corpus.
+    pub name: &'static str,
+    pub run: fn(&[u8]),
+}
+
+pub const TARGETS: [Target; 6] = [
+    Target { name: "dockerfile", run: dockerfile },
+    Target { name: "lower", run: lowered },
+    Target { name: "ignore", run: ignore },
+    Target { name: "layer", run: layer },
+    Target { name: "manifest", run: manifest },
+    Target { name: "tree", run: tree },
+];
+
+fn dockerfile(bytes: &[u8]) {
+    let file = parser::parse(bytes);
+    for diagnostic in &file.diagnostics {
+        parser::diagnostic::render(diagnostic, "Dockerfile", &file.source);
+    }
+}
+
+/// Every base image is the same small one.
+struct AnyImage;
+
+impl Images for AnyImage {
+    fn resolve(&self, name: &Reference, platform: &Platform) -> Result<BaseImage, ImageError> {
+        let config = ImageConfig::scratch(platform);
+        Ok(BaseImage { reference: name.clone(), digest: oci::Digest::of(b""), config })
+    }
+}
+
+fn lowered(bytes: &[u8]) {
+    let file = parser::parse(bytes);
+    if !file.has_errors() {
+        // What is refused is as good as what is lowered: it came back.
+        let _ = lower::lower(&file, &Request::default(), &AnyImage);
+    }
+}
+
+/// Patterns, then a line `--`, then paths.
+fn ignore(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (patterns, paths) = text.split_once("\n--\n").unwrap_or((&text, "a/b/c"));
+    if let Ok(ignore) = Ignore::parse(patterns) {
+        for path in paths.lines() {
+            ignore.excludes(path.as_bytes());
+        }
+    }
+}
+
+fn layer(bytes: &[u8]) {
+    let dir = tempfile::tempdir().expect("a temporary directory can be made");
+    let mut options = unpack::Options::layer();
+    options.limits.bytes = 1 << 20;
+    options.limits.entries = 1000;
+    if let Ok(unpacked) = unpack::unpack(bytes, dir.path(), &options) {
+        let again = Tree::from_bytes(&unpacked.tree.to_bytes()).expect("what was written is read");
+        assert_eq!(again.digest(), unpacked.tree.digest());
+    }
+}
+
+fn manifest(bytes: &[u8]) {
+    let _ = Manifest::parse(bytes, None);
+    let _ = ImageConfig::parse(bytes);
+}
+
+fn tree(bytes: &[u8]) {
+    if let Ok(tree) = Tree::from_bytes(bytes) {
+        assert_eq!(Tree::from_bytes(&tree.to_bytes()).expect("what was written is read"), tree);
+    }
+}
