@@ -1,7 +1,7 @@
 //! What is fuzzed: everything that reads what others wrote. Each target takes any bytes and must come back, without a
 //! panic, in time that grows with their number. Knows no fuzzer.
 
-use oci::manifest::Manifest;
+use oci::manifest::Document;
 use oci::{ImageConfig, Platform, Reference, Tree, unpack};
 use parser::ignore::Ignore;
 use parser::lower::{self, BaseImage, ImageError, Images, Request};
@@ -70,7 +70,7 @@ fn layer(bytes: &[u8]) {
 }
 
 fn manifest(bytes: &[u8]) {
-    let _ = Manifest::parse(bytes, None);
+    let _ = Document::parse(bytes, None);
     let _ = ImageConfig::parse(bytes);
 }
 
