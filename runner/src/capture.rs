@@ -44,7 +44,10 @@ pub fn capture(fs: &Path) -> Result<Tree, CaptureError> {
     let Walk { mut entries, files, .. } = walk;
     let read: Vec<(usize, FileParts)> = if files.len() < FEW {
         let mut buffer = vec![0; BUFFER];
-        files.iter().map(|&at| Ok((at, read_file(&root, &entries[at].path, &mut buffer)?))).collect::<Result<_, CaptureError>>()?
+        files
+            .iter()
+            .map(|&at| Ok((at, read_file(&root, &entries[at].path, &mut buffer)?)))
+            .collect::<Result<_, CaptureError>>()?
     } else {
         let read = |buffer: &mut Vec<u8>, &at: &usize| Ok((at, read_file(&root, &entries[at].path, buffer)?));
         files.par_iter().map_init(|| vec![0; BUFFER], read).collect::<Result<_, CaptureError>>()?
@@ -102,7 +105,8 @@ impl Walk {
     }
 
     fn entry(&mut self, dir: BorrowedFd<'_>, name: &CStr, path: &mut Vec<u8>) -> Result<(), CaptureError> {
-        let stat = rustix::fs::statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS).map_err(failed("stat", path))?;
+        let stat = rustix::fs::statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS)
+            .map_err(failed("stat", path))?;
         let (major, minor) = (stat.stx_rdev_major, stat.stx_rdev_minor);
         let mut meta = meta_of(&stat);
         let kind = match FileType::from_raw_mode(stat.stx_mode.into()) {

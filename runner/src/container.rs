@@ -42,7 +42,12 @@ pub enum ContainerError {
 }
 
 /// The process of a container whose root is `root`.
-pub fn spec(config: &RunConfig, overrides: &Overrides, accounts: &Accounts, root: Root) -> Result<RunSpec, ContainerError> {
+pub fn spec(
+    config: &RunConfig,
+    overrides: &Overrides,
+    accounts: &Accounts,
+    root: Root,
+) -> Result<RunSpec, ContainerError> {
     let args = command(config, overrides);
     if args.is_empty() {
         return Err(ContainerError::NothingToRun);
@@ -135,7 +140,11 @@ mod tests {
 
     #[test]
     fn variables_are_set_over_the_image_s() {
-        let overrides = Overrides { env: vec!["A=2".to_owned(), "B=3".to_owned()], hostname: "h".to_owned(), ..Overrides::default() };
+        let overrides = Overrides {
+            env: vec!["A=2".to_owned(), "B=3".to_owned()],
+            hostname: "h".to_owned(),
+            ..Overrides::default()
+        };
         let spec = spec(&config(), &overrides, &Accounts::default(), Root::Dir(PathBuf::from("/r"))).unwrap();
         assert_eq!(spec.env, ["PATH=/bin", "HOSTNAME=h", "A=2", "B=3", "HOME=/"]);
         assert_eq!(spec.cwd, "/srv");

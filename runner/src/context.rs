@@ -20,7 +20,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use cache::contexts::{StatFile, StatFileWriter, StatKey};
-use oci::tree::Meta;
+use oci::tree::{Meta, Xattr};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use crate::copy::listing::{FileNode, LinkId, Listing, Lookup, Node, NodeKind, Place, ReadFile};
@@ -70,6 +70,7 @@ pub struct Context {
 #[derive(Default)]
 struct Dir {
     entries: OnceLock<Vec<Entry>>,
+    xattrs: OnceLock<Vec<Xattr>>,
 }
 
 struct Entry {
@@ -156,8 +157,19 @@ impl Context {
             return Ok(entries);
         }
         let fd = read::open_dir(&self.root, path)?;
-        let entries = self.read_dir(&fd, path)?;
-        Ok(dir.entries.get_or_init(|| entries))
+        self.read_into(dir, &fd, path)
+    }
+
+    /// `entry`, which is at `path`, as others see it.
+    fn node(&self, entry: &Entry, path: &[u8]) -> Result<Node, ContextError> {
+        let mut node = entry.node();
+        if let What::Dir { dir, .. } = &entry.what {
+            if dir.xattrs.get().is_none() {
+                let _ = dir.xattrs.set(read::dir_xattrs(&read::open_dir(&self.root, path)?, path)?);
+            }
+            node.meta.xattrs = dir.xattrs.get().cloned().unwrap_or_default();
+        }
+        Ok(node)
     }
 
     fn is_seen(&self, entry: &Entry, path: &[u8]) -> Result<bool, ContextError> {
@@ -236,7 +248,7 @@ impl Lookup for Context {
         if path.is_empty() {
             return Ok(Some(Node { kind: NodeKind::Dir, meta: read::root_meta(&self.root)? }));
         }
-        Ok(self.entry(path)?.map(Entry::node))
+        self.entry(path)?.map(|entry| self.node(entry, path)).transpose()
     }
 }
 
@@ -253,9 +265,21 @@ impl Listing for Context {
         let entries = self.entries(dir, path)?;
         let mut children = Vec::with_capacity(entries.len());
         for entry in entries {
-            if self.is_seen(entry, &path::join(path, &entry.name))? {
-                children.push((entry.name.clone(), entry.node()));
-            }
+            let node = match &entry.what {
+                What::Dir { .. } => {
+                    let here = path::join(path, &entry.name);
+                    if !self.is_seen(entry, &here)? {
+                        continue;
+                    }
+                    self.node(entry, &here)?
+                }
+                What::File { .. }
+                | What::Symlink { .. }
+                | What::CharDevice { .. }
+                | What::BlockDevice { .. }
+                | What::Fifo => entry.node(),
+            };
+            children.push((entry.name.clone(), node));
         }
         Ok(children)
     }
@@ -287,3 +311,6 @@ impl Listing for Context {
 fn show(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
 }
+
+#[cfg(test)]
+mod tests;

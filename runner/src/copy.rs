@@ -22,8 +22,8 @@ use std::collections::BTreeMap;
 
 use graph::Slot;
 use graph::op::{Copy, FileOp, Owner};
-use oci::tree::{Tree, TreeBuilder, TreeError};
 use oci::LayerId;
+use oci::tree::{Tree, TreeBuilder, TreeError};
 
 use crate::context::ContextError;
 use draft::Draft;
@@ -44,9 +44,15 @@ pub struct Plan {
 pub enum Bytes {
     Inline(Box<[u8]>),
     /// In the directory that the input at `from` names.
-    Local { from: Option<Slot>, path: Box<[u8]> },
+    Local {
+        from: Option<Slot>,
+        path: Box<[u8]>,
+    },
     /// In a layer.
-    Layer { layer: LayerId, path: Box<[u8]> },
+    Layer {
+        layer: LayerId,
+        path: Box<[u8]>,
+    },
 }
 
 /// An archive whose contents are copied, once they have been unpacked.

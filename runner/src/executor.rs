@@ -108,7 +108,8 @@ impl LocalExecutor {
         match value {
             Value::Snapshot(layers) => Ok(self.stack(layers)?.map(Input::Layers)),
             Value::Local(name) => {
-                let context = self.context(name).ok_or_else(|| Failure::other(format!("no build context is called `{name}`")))?;
+                let context =
+                    self.context(name).ok_or_else(|| Failure::other(format!("no build context is called `{name}`")))?;
                 Ok(Some(Input::Local(context)))
             }
         }
@@ -219,7 +220,8 @@ fn difference(inputs: &[Value]) -> Result<Vec<LayerId>, Failure> {
         return Err(Failure::other("a difference is of two inputs"));
     };
     let rest = layers_of(upper).strip_prefix(layers_of(lower));
-    rest.map(<[_]>::to_vec).ok_or_else(|| Failure::other("the difference of two images that share no base is not supported"))
+    rest.map(<[_]>::to_vec)
+        .ok_or_else(|| Failure::other("the difference of two images that share no base is not supported"))
 }
 
 /// What the inputs of an op come to where it sees all of a snapshot.

@@ -83,9 +83,17 @@ impl Accounts {
         let mut groups = Vec::new();
         if group.is_empty() {
             let name = found.map(|found| &found.name);
-            groups.extend(self.groups.iter().filter(|entry| name.is_some_and(|name| entry.members.contains(name))).map(|entry| entry.gid));
+            groups.extend(
+                self.groups
+                    .iter()
+                    .filter(|entry| name.is_some_and(|name| entry.members.contains(name)))
+                    .map(|entry| entry.gid),
+            );
         } else {
-            gid = self.group(group).or_else(|| group.parse().ok()).ok_or_else(|| AccountError::NoGroup { name: group.to_owned() })?;
+            gid = self
+                .group(group)
+                .or_else(|| group.parse().ok())
+                .ok_or_else(|| AccountError::NoGroup { name: group.to_owned() })?;
         }
         if !groups.contains(&gid) {
             groups.insert(0, gid);
@@ -139,12 +147,15 @@ fn lines(text: &[u8]) -> impl Iterator<Item = String> + '_ {
 mod tests {
     use super::*;
 
-    const PASSWD: &[u8] = b"root:x:0:0:root:/root:/bin/sh\nbroken\napp:x:1000:1001:An app:/home/app:/bin/sh\nnohome:x:7:7::\n";
+    const PASSWD: &[u8] =
+        b"root:x:0:0:root:/root:/bin/sh\nbroken\napp:x:1000:1001:An app:/home/app:/bin/sh\nnohome:x:7:7::\n";
     const GROUP: &[u8] = b"root:x:0:\nwheel:x:10:root,app\napp:x:1001:\naudio:x:29:app\n";
 
     fn login(user: &str) -> String {
         match Accounts::parse(PASSWD, GROUP).login(user) {
-            Ok(Login { credentials: Credentials { uid, gid, groups }, home }) => format!("{uid}:{gid} {groups:?} {home}"),
+            Ok(Login { credentials: Credentials { uid, gid, groups }, home }) => {
+                format!("{uid}:{gid} {groups:?} {home}")
+            }
             Err(error) => error.to_string().lines().next().unwrap_or_default().to_owned(),
         }
     }

@@ -112,7 +112,13 @@ impl Images {
     }
 
     /// The image and all its layers, in the store.
-    pub fn pull(&self, reference: &Reference, platform: &Platform, task: TaskId, cancel: &Cancel) -> Result<Found, Failure> {
+    pub fn pull(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+        task: TaskId,
+        cancel: &Cancel,
+    ) -> Result<Found, Failure> {
         let found = self.find(reference, platform, Pull::Always)?;
         self.fetch(&self.missing(&found.layers)?, task, cancel)?;
         Ok(found)
@@ -130,7 +136,13 @@ impl Images {
     }
 
     /// The layers of the image that `digest`, a manifest's or a config's, names.
-    pub fn layers(&self, reference: &str, digest: Digest, platform: &Platform, _task: TaskId) -> Result<Vec<LayerId>, Failure> {
+    pub fn layers(
+        &self,
+        reference: &str,
+        digest: Digest,
+        platform: &Platform,
+        _task: TaskId,
+    ) -> Result<Vec<LayerId>, Failure> {
         if let Some(image) = self.store.image(&ImageId(digest)).map_err(fail)? {
             return Ok(image.layers);
         }
@@ -186,13 +198,16 @@ impl Images {
                 return Err(Failure::Canceled);
             }
         }
-        Err(last.unwrap_or_else(|| Failure::other(format!("layer {layer} is not in the store, and nobody is known to have it"))))
+        Err(last.unwrap_or_else(|| {
+            Failure::other(format!("layer {layer} is not in the store, and nobody is known to have it"))
+        }))
     }
 
     fn fetch_blob(&self, diff_id: DiffId, blob: &LayerBlob, task: TaskId, cancel: &Cancel) -> Result<(), Failure> {
         if self.store.has_blob(&blob.digest).map_err(fail)? {
             let path = self.store.blob_path(&blob.digest);
-            let file = File::open(&path).map_err(|error| Failure::other(format!("cannot open `{}`: {error}", path.display())))?;
+            let file = File::open(&path)
+                .map_err(|error| Failure::other(format!("cannot open `{}`: {error}", path.display())))?;
             return commit_layer(&self.store, file, diff_id).map(drop).map_err(fail);
         }
         let descriptor = Descriptor::new(&blob.media_type, blob.digest, blob.size);
@@ -208,7 +223,14 @@ impl Images {
         Err(last)
     }
 
-    fn download(&self, diff_id: DiffId, name: &Reference, blob: &Descriptor, task: TaskId, cancel: &Cancel) -> Result<(), Failure> {
+    fn download(
+        &self,
+        diff_id: DiffId,
+        name: &Reference,
+        blob: &Descriptor,
+        task: TaskId,
+        cancel: &Cancel,
+    ) -> Result<(), Failure> {
         let mut kept = self.store.blob_writer().map_err(fail)?;
         let what = blob.digest.to_string();
         let mut reader = Kept {
@@ -217,7 +239,9 @@ impl Images {
             cancel,
             got: 0,
             reported: 0,
-            report: |current| self.progress.update(task, Update::Bytes { what: &what, current, total: Some(blob.size) }),
+            report: |current| {
+                self.progress.update(task, Update::Bytes { what: &what, current, total: Some(blob.size) })
+            },
         };
         commit_layer(&self.store, &mut reader, diff_id).map_err(fail)?;
         io::copy(&mut reader, &mut io::sink()).map_err(fail)?;
@@ -268,7 +292,8 @@ impl Images {
 
     fn remember(&self, reference: &Reference, platform: &Platform, resolved: &Resolved) -> Result<Found, Failure> {
         self.store.put_blob(&resolved.manifest_bytes).map_err(fail)?;
-        let origin = Origin { registry: reference.registry().to_owned(), repository: reference.repository().to_owned() };
+        let origin =
+            Origin { registry: reference.registry().to_owned(), repository: reference.repository().to_owned() };
         for (diff_id, layer) in resolved.config.rootfs.diff_ids.iter().zip(&resolved.layers) {
             let blob = LayerBlob {
                 diff_id: *diff_id,
@@ -279,7 +304,8 @@ impl Images {
             };
             self.store.add_layer_blob(&blob).map_err(fail)?;
         }
-        let layers: Vec<LayerId> = resolved.config.rootfs.diff_ids.iter().map(|diff_id| LayerId::Pulled(*diff_id)).collect();
+        let layers: Vec<LayerId> =
+            resolved.config.rootfs.diff_ids.iter().map(|diff_id| LayerId::Pulled(*diff_id)).collect();
         let id = self.store.put_image(&resolved.config_bytes, &layers, Some(resolved.digest)).map_err(fail)?;
         let to = Resolution { manifest: resolved.digest, image: Some(id), resolved: std::time::SystemTime::now() };
         self.store.put_resolution(reference, platform, &to).map_err(fail)?;

@@ -23,16 +23,17 @@ impl Context {
     pub(super) fn read_all(&self, dir: &Dir, fd: OwnedFd, path: &[u8]) -> Result<(), ContextError> {
         let entries = match dir.entries.get() {
             Some(entries) => entries,
-            None => {
-                let entries = self.read_dir(&fd, path)?;
-                dir.entries.get_or_init(|| entries)
-            }
+            None => self.read_into(dir, &fd, path)?,
         };
         let below: Vec<(&[u8], &Dir)> = entries
             .iter()
             .filter_map(|entry| match &entry.what {
                 What::Dir { dir, .. } => Some((&*entry.name, dir)),
-                What::File { .. } | What::Symlink { .. } | What::CharDevice { .. } | What::BlockDevice { .. } | What::Fifo => None,
+                What::File { .. }
+                | What::Symlink { .. }
+                | What::CharDevice { .. }
+                | What::BlockDevice { .. }
+                | What::Fifo => None,
             })
             .collect();
         below.par_iter().try_for_each(|(name, dir)| {
@@ -41,7 +42,16 @@ impl Context {
         })
     }
 
-    pub(super) fn read_dir(&self, fd: &OwnedFd, path: &[u8]) -> Result<Vec<Entry>, ContextError> {
+    /// Reads `dir`, which is open as `fd`.
+    pub(super) fn read_into<'a>(&self, dir: &'a Dir, fd: &OwnedFd, path: &[u8]) -> Result<&'a [Entry], ContextError> {
+        let entries = self.read_dir(fd, path)?;
+        if dir.xattrs.get().is_none() {
+            let _ = dir.xattrs.set(dir_xattrs(fd, path)?);
+        }
+        Ok(dir.entries.get_or_init(|| entries))
+    }
+
+    fn read_dir(&self, fd: &OwnedFd, path: &[u8]) -> Result<Vec<Entry>, ContextError> {
         let mut buffer = vec![MaybeUninit::uninit(); NAMES_BUFFER];
         let mut names = RawDir::new(fd, &mut buffer);
         let mut entries = Vec::new();
@@ -67,10 +77,35 @@ impl Context {
             entries.extend(self.read_entry(fd.as_fd(), name, &here, verdict)?);
         }
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        here.truncate(length);
+        self.recall(&entries, here);
         Ok(entries)
     }
 
-    fn read_entry(&self, dir: BorrowedFd<'_>, name: &CStr, path: &[u8], verdict: Verdict) -> Result<Option<Entry>, ContextError> {
+    /// Finds the digests again that earlier builds made. In order, as they are kept.
+    fn recall(&self, entries: &[Entry], mut path: Vec<u8>) {
+        if self.known.is_empty() {
+            return;
+        }
+        let mut cursor = self.known.cursor();
+        let length = path.len();
+        for entry in entries {
+            let What::File { stamp, read, .. } = &entry.what else { continue };
+            path.truncate(length);
+            path.extend_from_slice(&entry.name);
+            if let Some(content) = cursor.lookup(&path, stamp) {
+                let _ = read.set(ReadFile { content, xattrs: Vec::new() });
+            }
+        }
+    }
+
+    fn read_entry(
+        &self,
+        dir: BorrowedFd<'_>,
+        name: &CStr,
+        path: &[u8],
+        verdict: Verdict,
+    ) -> Result<Option<Entry>, ContextError> {
         let stat = match rustix::fs::statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
             Ok(stat) => stat,
             // Removed since the directory was read: as if it had never been there.
@@ -82,20 +117,10 @@ impl Context {
             return Ok(None);
         }
         let (major, minor) = (stat.stx_rdev_major, stat.stx_rdev_minor);
-        let mut meta = meta_of(&stat);
+        let meta = meta_of(&stat);
         let what = match kind {
-            FileType::RegularFile => {
-                let stamp = key_of(&stat);
-                let read = OnceLock::new();
-                if let Some(content) = self.known.lookup(path, &stamp) {
-                    let _ = read.set(ReadFile { content, xattrs: Vec::new() });
-                }
-                What::File { stamp, links: stat.stx_nlink, read }
-            }
-            FileType::Directory => {
-                meta.xattrs = dir_xattrs(dir, name, path)?;
-                What::Dir { dir: Dir::default(), verdict }
-            }
+            FileType::RegularFile => What::File { stamp: key_of(&stat), links: stat.stx_nlink, read: OnceLock::new() },
+            FileType::Directory => What::Dir { dir: Dir::default(), verdict },
             FileType::Symlink => {
                 let target = rustix::fs::readlinkat(dir, name, Vec::new()).map_err(failed(path))?;
                 What::Symlink { target: target.into_bytes().into() }
@@ -148,7 +173,9 @@ pub(super) fn open_file(dir: &OwnedFd, name: &[u8], path: &[u8], stamp: &StatKey
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let file = match rustix::fs::openat2(dir, name, flags, Mode::empty(), resolve) {
         Ok(file) => file,
-        Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::NOTDIR) => return Err(ContextError::Changed { path: show(path) }),
+        Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::NOTDIR) => {
+            return Err(ContextError::Changed { path: show(path) });
+        }
         Err(errno) => return Err(failed(path)(errno)),
     };
     check(&file, path, stamp)?;
@@ -162,13 +189,8 @@ pub(super) fn check(file: &OwnedFd, path: &[u8], stamp: &StatKey) -> Result<(), 
     if regular && key_of(&stat) == *stamp { Ok(()) } else { Err(ContextError::Changed { path: show(path) }) }
 }
 
-fn dir_xattrs(dir: BorrowedFd<'_>, name: &CStr, path: &[u8]) -> Result<Vec<Xattr>, ContextError> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match rustix::fs::openat(dir, name, flags, Mode::empty()) {
-        Ok(fd) => crate::xattr::of(fd.as_fd()).map_err(failed(path)),
-        Err(Errno::NOENT) => Ok(Vec::new()),
-        Err(errno) => Err(failed(path)(errno)),
-    }
+pub(super) fn dir_xattrs(dir: &OwnedFd, path: &[u8]) -> Result<Vec<Xattr>, ContextError> {
+    crate::xattr::of(dir.as_fd()).map_err(failed(path))
 }
 
 pub(super) fn failed(path: &[u8]) -> impl FnOnce(Errno) -> ContextError {

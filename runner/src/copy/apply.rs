@@ -129,7 +129,8 @@ fn batches(entries: &[Entry]) -> Vec<(&[u8], Vec<&Entry>)> {
 fn make(dir: &OwnedFd, entry: &Entry, maker: &mut file::Maker<'_, '_>) -> Result<(), ApplyError> {
     let name = entry.name();
     let node = |kind, device| {
-        rustix::fs::mknodat(dir, name, kind, Mode::from_raw_mode(entry.meta.mode), device).map_err(failed("make", &entry.path))
+        rustix::fs::mknodat(dir, name, kind, Mode::from_raw_mode(entry.meta.mode), device)
+            .map_err(failed("make", &entry.path))
     };
     match &entry.kind {
         Kind::File { size, content } => return maker.file(dir, entry, *size, *content),
@@ -142,7 +143,8 @@ fn make(dir: &OwnedFd, entry: &Entry, maker: &mut file::Maker<'_, '_>) -> Result
         Kind::Whiteout => return node(FileType::CharacterDevice, 0),
         Kind::Dir { .. } | Kind::HardLink { .. } => return Ok(()),
     }
-    set_meta(dir, name, &entry.meta, matches!(entry.kind, Kind::Symlink { .. })).map_err(failed("set the attributes of", &entry.path))
+    set_meta(dir, name, &entry.meta, matches!(entry.kind, Kind::Symlink { .. }))
+        .map_err(failed("set the attributes of", &entry.path))
 }
 
 fn finish_dir(root: &OwnedFd, entry: &Entry) -> Result<(), ApplyError> {

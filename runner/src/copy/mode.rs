@@ -44,7 +44,9 @@ impl Chmod {
     pub fn new(mode: &Mode) -> Result<Self, CopyError> {
         match mode {
             Mode::Octal(mode) => Ok(Self::Octal(mode & 0o7777)),
-            Mode::Symbolic(text) => parse(text).map(Self::Symbolic).ok_or_else(|| CopyError::Mode { mode: text.clone() }),
+            Mode::Symbolic(text) => {
+                parse(text).map(Self::Symbolic).ok_or_else(|| CopyError::Mode { mode: text.clone() })
+            }
         }
     }
 
@@ -91,13 +93,15 @@ fn parse(text: &str) -> Option<Vec<Change>> {
         let ops = clause.find(['+', '-', '='])?;
         let (classes, mut rest) = clause.split_at(ops);
         let who = classes.chars().try_fold(0, |who, class| {
-            Some(who | match class {
-                'u' => 0o4700,
-                'g' => 0o2070,
-                'o' => 0o007,
-                'a' => ALL | SET_IDS,
-                _ => return None,
-            })
+            Some(
+                who | match class {
+                    'u' => 0o4700,
+                    'g' => 0o2070,
+                    'o' => 0o007,
+                    'a' => ALL | SET_IDS,
+                    _ => return None,
+                },
+            )
         })?;
         while let Some(op) = rest.chars().next() {
             rest = &rest[1..];

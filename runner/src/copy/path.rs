@@ -1,7 +1,7 @@
 //! Paths as Go's `path/filepath` reads them, and links resolved inside a root. Text alone; knows no file system.
 
-use super::listing::{Lookup, NodeKind};
 use super::CopyError;
+use super::listing::{Lookup, NodeKind};
 
 /// As many links as `openat2` and Go's `RootPath` follow before they call it a loop.
 const MAX_LINKS: usize = 255;
@@ -122,6 +122,9 @@ mod tests {
         for (path, expected) in [("", "."), ("../a", "../a"), ("a/../..", ".."), ("/..", "/"), ("./a/", "a")] {
             assert_eq!(clean_relative(path), expected, "{path}");
         }
-        assert_eq!((parent(b"a/b"), base(b"a/b"), parent(b"a"), base(b"a")), (&b"a"[..], &b"b"[..], &b""[..], &b"a"[..]));
+        assert_eq!(
+            (parent(b"a/b"), base(b"a/b"), parent(b"a"), base(b"a")),
+            (&b"a"[..], &b"b"[..], &b""[..], &b"a"[..])
+        );
     }
 }

@@ -40,7 +40,10 @@ enum Token {
     One,
     /// `*`
     Many,
-    Class { negated: bool, ranges: Vec<(char, char)> },
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
     /// `**` at the end: anything at all.
     All,
     /// `**` elsewhere: nothing, or anything up to a slash. Always followed by `DeepRest`.
@@ -129,7 +132,9 @@ fn matches(tokens: &[Token], text: &str) -> bool {
                 Token::Literal(wanted) if *wanted == c => enter(tokens, &mut next, i + 1),
                 Token::One if c != '/' => enter(tokens, &mut next, i + 1),
                 Token::Many if c != '/' => enter(tokens, &mut next, i),
-                Token::Class { negated, ranges } if ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated => {
+                Token::Class { negated, ranges }
+                    if ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated =>
+                {
                     enter(tokens, &mut next, i + 1);
                 }
                 Token::All => enter(tokens, &mut next, i),

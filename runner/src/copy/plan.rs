@@ -18,7 +18,7 @@ use oci::ContentDigest;
 use oci::tree::{Meta, Mtime, Xattr};
 
 use super::draft::{Dir, Draft, File, FileId, Found, Item, NewDir, add_file};
-use super::listing::{FileNode, Listing, LinkId, Lookup, Node, NodeKind, Place};
+use super::listing::{FileNode, LinkId, Listing, Lookup, Node, NodeKind, Place};
 use super::mode::Chmod;
 use super::path::{self, LastLink};
 use super::pattern::Patterns;
@@ -28,7 +28,12 @@ use super::{Archive, Bytes, CopyError, Ids, Sources};
 const LINK_MODE: u32 = 0o777;
 
 /// Does `action` on `draft`.
-pub fn act(draft: &mut Draft<'_>, action: &FileAction, sources: &Sources<'_>, archives: &mut Vec<Archive>) -> Result<(), CopyError> {
+pub fn act(
+    draft: &mut Draft<'_>,
+    action: &FileAction,
+    sources: &Sources<'_>,
+    archives: &mut Vec<Archive>,
+) -> Result<(), CopyError> {
     match action {
         FileAction::Copy(copy) => copy_all(draft, copy, sources, archives),
         FileAction::Mkdir { path, mode, make_parents, owner, mtime } => {
@@ -64,7 +69,9 @@ pub fn act(draft: &mut Draft<'_>, action: &FileAction, sources: &Sources<'_>, ar
             draft.dir(path::parent(&at))?.insert(path::base(&at), Item::Other(node));
             Ok(())
         }
-        FileAction::Rm { path, allow_not_found, allow_wildcard } => remove(draft, path, *allow_not_found, *allow_wildcard),
+        FileAction::Rm { path, allow_not_found, allow_wildcard } => {
+            remove(draft, path, *allow_not_found, *allow_wildcard)
+        }
     }
 }
 
@@ -107,7 +114,12 @@ fn remove(draft: &mut Draft<'_>, path: &str, allow_not_found: bool, allow_wildca
     Ok(())
 }
 
-fn copy_all(draft: &mut Draft<'_>, copy: &Copy, sources: &Sources<'_>, archives: &mut Vec<Archive>) -> Result<(), CopyError> {
+fn copy_all(
+    draft: &mut Draft<'_>,
+    copy: &Copy,
+    sources: &Sources<'_>,
+    archives: &mut Vec<Archive>,
+) -> Result<(), CopyError> {
     let listing = sources.listing(copy.from, draft.base)?;
     let last = if copy.follow_symlinks { LastLink::Follow } else { LastLink::Keep };
     if !copy.create_dest_path {
@@ -115,21 +127,21 @@ fn copy_all(draft: &mut Draft<'_>, copy: &Copy, sources: &Sources<'_>, archives:
         let parent = path::parent(&dest);
         draft.lookup(parent)?.ok_or_else(|| CopyError::Missing { path: path::show(parent) })?;
     }
-    let matches = if copy.allow_wildcard {
-        expand(listing, &copy.src, last)?
-    } else {
-        vec![path::clean(copy.src.as_bytes())]
-    };
+    let matches =
+        if copy.allow_wildcard { expand(listing, &copy.src, last)? } else { vec![path::clean(copy.src.as_bytes())] };
     if matches.is_empty() && !copy.allow_empty_wildcard {
         return Err(CopyError::not_found(listing, &copy.src, &path::clean(copy.src.as_bytes())));
     }
-    let filter = Filter { include: Patterns::new(&copy.include_patterns)?, exclude: Patterns::new(&copy.exclude_patterns)? };
+    let filter =
+        Filter { include: Patterns::new(&copy.include_patterns)?, exclude: Patterns::new(&copy.exclude_patterns)? };
     let ids = sources.ids(copy.owner.as_ref())?;
     let chmod = copy.mode.as_ref().map(Chmod::new).transpose()?;
     for src in matches {
         let at = path::resolve(listing, &src, last)?;
         let node = listing.lookup(&at)?.ok_or_else(|| CopyError::not_found(listing, &copy.src, &at))?;
-        if copy.unpack_archives && let Some(bytes) = sources.archive(copy, &at, &node)? {
+        if copy.unpack_archives
+            && let Some(bytes) = sources.archive(copy, &at, &node)?
+        {
             let dest = path::resolve(draft, copy.dest.as_bytes(), LastLink::Follow)?;
             draft.make_dirs(&dest, new_dir(0o755, ids, copy.mtime))?;
             match (sources.unpacked)(&bytes) {
@@ -145,8 +157,19 @@ fn copy_all(draft: &mut Draft<'_>, copy: &Copy, sources: &Sources<'_>, archives:
 }
 
 /// ADD of an archive: what came out of it takes the place of what is there. Modes are the archive's.
-fn copy_unpacked(draft: &mut Draft<'_>, copy: &Copy, unpacked: &dyn Listing, ids: Option<Ids>) -> Result<(), CopyError> {
-    let copy = Copy { dest: format!("{}/", copy.dest), mode: None, dir_contents_only: true, replace_existing: true, ..copy.clone() };
+fn copy_unpacked(
+    draft: &mut Draft<'_>,
+    copy: &Copy,
+    unpacked: &dyn Listing,
+    ids: Option<Ids>,
+) -> Result<(), CopyError> {
+    let copy = Copy {
+        dest: format!("{}/", copy.dest),
+        mode: None,
+        dir_contents_only: true,
+        replace_existing: true,
+        ..copy.clone()
+    };
     let root = unpacked.lookup(b"")?.ok_or_else(|| CopyError::not_found(unpacked, &copy.src, b""))?;
     let one = One { copy: &copy, listing: unpacked, ids, chmod: None, filter: &Filter::default() };
     one.copy(draft, b"", b"", root)
@@ -247,7 +270,14 @@ impl<'a, 'b> Merge<'a, 'b> {
         Ok(())
     }
 
-    fn put(&mut self, dir: &mut Dir, name: &[u8], selected: Selected, existing: Existing, files: &mut Vec<File>) -> Result<(), CopyError> {
+    fn put(
+        &mut self,
+        dir: &mut Dir,
+        name: &[u8],
+        selected: Selected,
+        existing: Existing,
+        files: &mut Vec<File>,
+    ) -> Result<(), CopyError> {
         let found = dir.find(self.base, &self.to, name)?;
         if selected.node.is_dir() {
             let at = self.put_dir(dir, name, &selected, found, existing)?;
@@ -274,7 +304,14 @@ impl<'a, 'b> Merge<'a, 'b> {
     }
 
     /// Makes the directory, or takes the one that is there; says where among the children of `dir` it is.
-    fn put_dir(&self, dir: &mut Dir, name: &[u8], selected: &Selected, found: Found, existing: Existing) -> Result<usize, CopyError> {
+    fn put_dir(
+        &self,
+        dir: &mut Dir,
+        name: &[u8],
+        selected: &Selected,
+        found: Found,
+        existing: Existing,
+    ) -> Result<usize, CopyError> {
         let at = match found {
             Found::Draft(at) if matches!(dir.child(at), Item::Dir(_)) => at,
             Found::Base(node) if node.is_dir() => dir.insert(name, Item::Dir(Dir::of_base(node.meta))),

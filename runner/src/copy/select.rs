@@ -106,7 +106,13 @@ impl Walk<'_> {
         Ok(selected)
     }
 
-    fn one(&mut self, name: Box<[u8]>, node: Node, included: &Matched, excluded: &Matched) -> Result<Option<Selected>, CopyError> {
+    fn one(
+        &mut self,
+        name: Box<[u8]>,
+        node: Node,
+        included: &Matched,
+        excluded: &Matched,
+    ) -> Result<Option<Selected>, CopyError> {
         let Filter { include, exclude } = self.filter;
         let relative = &self.path[self.top..];
         let relative = relative.strip_prefix(b"/").unwrap_or(relative);

@@ -26,7 +26,11 @@ pub fn tree(text: &str) -> Tree {
 fn entry(line: &str) -> Entry {
     let mut words = line.split_whitespace();
     let name = words.next().unwrap();
-    let mut meta = Meta { mode: if name.ends_with('/') { 0o755 } else { 0o644 }, mtime: Mtime { secs: 7, nanos: 0 }, ..Meta::default() };
+    let mut meta = Meta {
+        mode: if name.ends_with('/') { 0o755 } else { 0o644 },
+        mtime: Mtime { secs: 7, nanos: 0 },
+        ..Meta::default()
+    };
     let mut kind = if name.ends_with('/') { Kind::Dir { opaque: false } } else { file("") };
     while let Some(word) = words.next() {
         match word {
@@ -133,135 +137,234 @@ const APP: &str = "app/ 700 5:6
 
 #[test]
 fn a_file_goes_to_a_name_into_a_directory_or_makes_one() {
-    check(APP, "", copy("/notes.md", "/x"), &expect![[r#"
+    check(
+        APP,
+        "",
+        copy("/notes.md", "/x"),
+        &expect![[r#"
         x 644 0:0 from notes.md
-    "#]]);
-    check(APP, "etc/ 750 3:4", copy("/notes.md", "/etc"), &expect![[r#"
+    "#]],
+    );
+    check(
+        APP,
+        "etc/ 750 3:4",
+        copy("/notes.md", "/etc"),
+        &expect![[r#"
         etc/ 750 3:4
         etc/notes.md 644 0:0 from notes.md
-    "#]]);
-    check(APP, "", copy("/notes.md", "/a/b/"), &expect![[r#"
+    "#]],
+    );
+    check(
+        APP,
+        "",
+        copy("/notes.md", "/a/b/"),
+        &expect![[r#"
         a/ 755 0:0
         a/b/ 755 0:0
         a/b/notes.md 644 0:0 from notes.md
-    "#]]);
-    check(APP, "", copy("/notes.md", "/a/b"), &expect![[r#"
+    "#]],
+    );
+    check(
+        APP,
+        "",
+        copy("/notes.md", "/a/b"),
+        &expect![[r#"
         a/ 755 0:0
         a/b 644 0:0 from notes.md
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_directory_s_contents_are_copied_and_owners_kept() {
-    check(APP, "", copy("/app", "/srv"), &expect![[r#"
+    check(
+        APP,
+        "",
+        copy("/app", "/srv"),
+        &expect![[r#"
         srv/ 755 0:0
         srv/lib/ 711 0:0
         srv/lib/a.so 644 0:0 from app/lib/a.so
         srv/lib/b.so => srv/lib/a.so 644 0:0
         srv/link -> main 777 0:0
         srv/main 755 5:6 from app/main
-    "#]]);
+    "#]],
+    );
     let whole = Copy { dir_contents_only: false, ..copy("/app", "/srv") };
-    check(APP, "", whole.clone(), &expect![[r#"
+    check(
+        APP,
+        "",
+        whole.clone(),
+        &expect![[r#"
         srv/ 700 5:6
         srv/lib/ 711 0:0
         srv/lib/a.so 644 0:0 from app/lib/a.so
         srv/lib/b.so => srv/lib/a.so 644 0:0
         srv/link -> main 777 0:0
         srv/main 755 5:6 from app/main
-    "#]]);
+    "#]],
+    );
     let one = Copy { include_patterns: vec!["main".to_owned()], ..whole };
-    check(APP, "srv/ 711", one, &expect![[r#"
+    check(
+        APP,
+        "srv/ 711",
+        one,
+        &expect![[r#"
         srv/ 711 0:0
         srv/app/ 700 5:6
         srv/app/main 755 5:6 from app/main
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn directories_below_the_destination_take_the_source_s_attributes() {
-    check("d/sub/ 700 1:1\n d/sub/f", "x/ 711 9:9\n x/sub/ 755 9:9\n x/sub/old =o", copy("/d", "/x"), &expect![[r#"
+    check(
+        "d/sub/ 700 1:1\n d/sub/f",
+        "x/ 711 9:9\n x/sub/ 755 9:9\n x/sub/old =o",
+        copy("/d", "/x"),
+        &expect![[r#"
         x/ 711 9:9
         x/sub/ 700 1:1
         x/sub/f 644 0:0 from d/sub/f
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn the_destination_s_links_are_followed_inside_the_root() {
     let base = "usr/\n usr/bin/ 711\n bin -> usr/bin\n up -> ../../../usr\n abs -> /usr/bin";
     for dest in ["/bin/", "/up/bin/", "/abs/", "/abs/../bin/"] {
-        check(APP, base, copy("/notes.md", dest), &expect![[r#"
+        check(
+            APP,
+            base,
+            copy("/notes.md", dest),
+            &expect![[r#"
             usr/ 755 0:0
             usr/bin/ 711 0:0
             usr/bin/notes.md 644 0:0 from notes.md
-        "#]]);
+        "#]],
+        );
     }
-    check(APP, "a -> b\n b -> a", copy("/notes.md", "/a/"), &expect![[r#"
+    check(
+        APP,
+        "a -> b\n b -> a",
+        copy("/notes.md", "/a/"),
+        &expect![[r#"
         `/a` leads through too many symbolic links
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_source_s_link_is_followed_at_the_top_only() {
-    check("d/f =1\n l -> d/f", "", copy("/l", "/x"), &expect![[r#"
+    check(
+        "d/f =1\n l -> d/f",
+        "",
+        copy("/l", "/x"),
+        &expect![[r#"
         x 644 0:0 from d/f
-    "#]]);
+    "#]],
+    );
     let kept = Copy { follow_symlinks: false, ..copy("/l", "/x") };
-    check("d/f =1\n l -> d/f", "", kept, &expect![[r#"
+    check(
+        "d/f =1\n l -> d/f",
+        "",
+        kept,
+        &expect![[r#"
         x -> d/f 777 0:0
-    "#]]);
-    check("d/f =1\n out -> ../../../d/f", "", copy("/out", "/x"), &expect![[r#"
+    "#]],
+    );
+    check(
+        "d/f =1\n out -> ../../../d/f",
+        "",
+        copy("/out", "/x"),
+        &expect![[r#"
         x 644 0:0 from d/f
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn wildcards_match_in_order_and_nothing_is_an_error() {
-    check(APP, "", copy("/*.md", "/d/"), &expect![[r#"
+    check(
+        APP,
+        "",
+        copy("/*.md", "/d/"),
+        &expect![[r#"
         d/ 755 0:0
         d/notes.md 644 0:0 from notes.md
         d/readme.md 644 0:0 from readme.md
-    "#]]);
-    check(APP, "", copy("/a?p/l*/*.so", "/d/"), &expect![[r#"
+    "#]],
+    );
+    check(
+        APP,
+        "",
+        copy("/a?p/l*/*.so", "/d/"),
+        &expect![[r#"
         d/ 755 0:0
         d/a.so 644 0:0 from app/lib/a.so
         d/b.so 644 0:0 from app/lib/b.so
-    "#]]);
-    check(APP, "", copy("/*.nope", "/d/"), &expect![[r#"
+    "#]],
+    );
+    check(
+        APP,
+        "",
+        copy("/*.nope", "/d/"),
+        &expect![[r#"
         `/*.nope` not found
-    "#]]);
+    "#]],
+    );
     check(APP, "", Copy { allow_empty_wildcard: true, ..copy("/*.nope", "/d/") }, &expect![""]);
-    check(APP, "", copy("/nope", "/d/"), &expect![[r#"
+    check(
+        APP,
+        "",
+        copy("/nope", "/d/"),
+        &expect![[r#"
         `/nope` not found
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn patterns_choose() {
     let excluded = Copy { exclude_patterns: vec!["lib".to_owned(), "!lib/b.so".to_owned()], ..copy("/app", "/x") };
-    check(APP, "", excluded, &expect![[r#"
+    check(
+        APP,
+        "",
+        excluded,
+        &expect![[r#"
         x/ 755 0:0
         x/lib/ 711 0:0
         x/lib/b.so 644 0:0 from app/lib/b.so
         x/link -> main 777 0:0
         x/main 755 5:6 from app/main
-    "#]]);
+    "#]],
+    );
     let parents = Copy { include_patterns: vec!["app/lib/*.so".to_owned()], ..copy("/", "/x/") };
-    check(APP, "", parents, &expect![[r#"
+    check(
+        APP,
+        "",
+        parents,
+        &expect![[r#"
         x/ 755 0:0
         x/app/ 700 5:6
         x/app/lib/ 711 0:0
         x/app/lib/a.so 644 0:0 from app/lib/a.so
         x/app/lib/b.so => x/app/lib/a.so 644 0:0
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn owner_and_mode_are_set_on_all_that_is_made() {
     let chown = Owner { user: Some(UserRef::Id(5)), group: None };
     let all = Copy { owner: Some(chown), mode: Some(Mode::Octal(0o2750)), ..copy("/app", "/a/b/") };
-    check(APP, "a/", all, &expect![[r#"
+    check(
+        APP,
+        "a/",
+        all,
+        &expect![[r#"
         a/ 755 0:0
         a/b/ 750 5:5
         a/b/lib/ 2750 5:5
@@ -269,99 +372,200 @@ fn owner_and_mode_are_set_on_all_that_is_made() {
         a/b/lib/b.so => a/b/lib/a.so 2750 5:5
         a/b/link -> main 777 5:5
         a/b/main 2750 5:5 from app/main
-    "#]]);
+    "#]],
+    );
     let symbolic = Copy { mode: Some(Mode::Symbolic("u=rwX,go=".to_owned())), ..copy("/app", "/b/") };
-    check(APP, "", symbolic, &expect![[r#"
+    check(
+        APP,
+        "",
+        symbolic,
+        &expect![[r#"
         b/ 755 0:0
         b/lib/ 700 0:0
         b/lib/a.so 600 0:0 from app/lib/a.so
         b/lib/b.so => b/lib/a.so 600 0:0
         b/link -> main 777 0:0
         b/main 700 5:6 from app/main
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn files_and_directories_do_not_replace_each_other_unless_told() {
-    check("d/x =1", "t/x/keep", copy("/d", "/t"), &expect![[r#"
+    check(
+        "d/x =1",
+        "t/x/keep",
+        copy("/d", "/t"),
+        &expect![[r#"
         cannot replace the directory `/t/x` with a file
-    "#]]);
-    check("d/x/y =1", "t/x", copy("/d", "/t"), &expect![[r#"
+    "#]],
+    );
+    check(
+        "d/x/y =1",
+        "t/x",
+        copy("/d", "/t"),
+        &expect![[r#"
         cannot copy to non-directory `/t/x`
-    "#]]);
-    check("d/x/y =1", "t", copy("/d", "/t/"), &expect![[r#"
+    "#]],
+    );
+    check(
+        "d/x/y =1",
+        "t",
+        copy("/d", "/t/"),
+        &expect![[r#"
         `/t` is not a directory
-    "#]]);
-    check("d/x/y =1", "t/x", Copy { replace_existing: true, ..copy("/d", "/t") }, &expect![[r#"
+    "#]],
+    );
+    check(
+        "d/x/y =1",
+        "t/x",
+        Copy { replace_existing: true, ..copy("/d", "/t") },
+        &expect![[r#"
         t/ 755 0:0
         t/x/ 755 0:0
         t/x/y 644 0:0 from d/x/y
-    "#]]);
-    check("d/x =1", "t/x/keep", Copy { replace_existing: true, ..copy("/d", "/t") }, &expect![[r#"
+    "#]],
+    );
+    check(
+        "d/x =1",
+        "t/x/keep",
+        Copy { replace_existing: true, ..copy("/d", "/t") },
+        &expect![[r#"
         t/ 755 0:0
         t/x 644 0:0 from d/x
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn making_what_exists_makes_an_empty_layer() {
-    let mkdir = |path: &str| FileAction::Mkdir { path: path.to_owned(), mode: 0o755, make_parents: true, owner: None, mtime: None };
+    let mkdir = |path: &str| FileAction::Mkdir {
+        path: path.to_owned(),
+        mode: 0o755,
+        make_parents: true,
+        owner: None,
+        mtime: None,
+    };
     check_all("", "app/ 700 1:1", vec![mkdir("/app")], &expect![""]);
-    check_all("", "app/ 700 1:1", vec![mkdir("/app/a/b")], &expect![[r#"
+    check_all(
+        "",
+        "app/ 700 1:1",
+        vec![mkdir("/app/a/b")],
+        &expect![[r#"
         app/ 700 1:1
         app/a/ 755 0:0
         app/a/b/ 755 0:0
-    "#]]);
-    check_all("", "app", vec![mkdir("/app/a")], &expect![[r#"
+    "#]],
+    );
+    check_all(
+        "",
+        "app",
+        vec![mkdir("/app/a")],
+        &expect![[r#"
         `/app` is not a directory
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn removing_leaves_whiteouts_of_what_the_base_has() {
     let rm = |path: &str| FileAction::Rm { path: path.to_owned(), allow_not_found: false, allow_wildcard: true };
-    let mkdir = |path: &str| FileAction::Mkdir { path: path.to_owned(), mode: 0o755, make_parents: true, owner: None, mtime: None };
-    check_all("", "a/b =1\n a/c =2", vec![rm("/a/*")], &expect![[r#"
+    let mkdir = |path: &str| FileAction::Mkdir {
+        path: path.to_owned(),
+        mode: 0o755,
+        make_parents: true,
+        owner: None,
+        mtime: None,
+    };
+    check_all(
+        "",
+        "a/b =1\n a/c =2",
+        vec![rm("/a/*")],
+        &expect![[r#"
         a/ 755 0:0
         a/b !
         a/c !
-    "#]]);
-    check_all("", "a/b =1", vec![rm("/a"), mkdir("/a")], &expect![[r#"
+    "#]],
+    );
+    check_all(
+        "",
+        "a/b =1",
+        vec![rm("/a"), mkdir("/a")],
+        &expect![[r#"
         a/ opaque 755 0:0
-    "#]]);
-    check_all("", "", vec![mkdir("/n/m"), rm("/n/m")], &expect![[r#"
+    "#]],
+    );
+    check_all(
+        "",
+        "",
+        vec![mkdir("/n/m"), rm("/n/m")],
+        &expect![[r#"
         n/ 755 0:0
-    "#]]);
+    "#]],
+    );
     let gone = FileAction::Rm { path: "/gone".to_owned(), allow_not_found: false, allow_wildcard: false };
-    check_all("", "a/b =1", vec![gone], &expect![[r#"
+    check_all(
+        "",
+        "a/b =1",
+        vec![gone],
+        &expect![[r#"
         `/gone` does not exist in the destination
-    "#]]);
-    check_all("", "", vec![rm("/")], &expect![[r#"
+    "#]],
+    );
+    check_all(
+        "",
+        "",
+        vec![rm("/")],
+        &expect![[r#"
         the root cannot be removed
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn files_and_links_are_made() {
-    let mkfile = |path: &str| FileAction::Mkfile { path: path.to_owned(), mode: 0o600, contents: b"hi".to_vec(), owner: None, mtime: None };
-    check_all("", "d/f 755 1:1", vec![mkfile("/d/f"), mkfile("/d/g")], &expect![[r#"
+    let mkfile = |path: &str| FileAction::Mkfile {
+        path: path.to_owned(),
+        mode: 0o600,
+        contents: b"hi".to_vec(),
+        owner: None,
+        mtime: None,
+    };
+    check_all(
+        "",
+        "d/f 755 1:1",
+        vec![mkfile("/d/f"), mkfile("/d/g")],
+        &expect![[r#"
         d/ 755 0:0
         d/f 755 1:1 =hi
         d/g 600 0:0 =hi
-    "#]]);
+    "#]],
+    );
     let link = FileAction::Symlink { target: "f".to_owned(), link: "/d/l".to_owned(), owner: None, mtime: None };
-    check_all("", "d/f", vec![link.clone()], &expect![[r#"
+    check_all(
+        "",
+        "d/f",
+        vec![link.clone()],
+        &expect![[r#"
         d/ 755 0:0
         d/l -> f 777 0:0
-    "#]]);
-    check_all("", "d/l", vec![link], &expect![[r#"
+    "#]],
+    );
+    check_all(
+        "",
+        "d/l",
+        vec![link],
+        &expect![[r#"
         `/d/l` exists already
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_layer_does_not_depend_on_what_else_the_base_holds() {
-    let plan = |base: &str| plan_of(APP, base, vec![FileAction::Copy(Box::new(copy("/app", "/srv/x")))]).unwrap().tree.digest();
+    let plan = |base: &str| {
+        plan_of(APP, base, vec![FileAction::Copy(Box::new(copy("/app", "/srv/x")))]).unwrap().tree.digest()
+    };
     assert_eq!(plan("srv/"), plan("srv/\n etc/passwd =p\n srv/y/z"));
     assert_ne!(plan("srv/"), plan("srv/ 700"));
 }

@@ -57,7 +57,8 @@ impl LocalExecutor {
             None => &empty,
         };
         let ingest = self.store.ingest().map_err(fail)?;
-        let lowers = root.layers().iter().map(|layer| self.store.layer_fs(layer).map_err(fail)).collect::<Result<_, _>>()?;
+        let lowers =
+            root.layers().iter().map(|layer| self.store.layer_fs(layer).map_err(fail)).collect::<Result<_, _>>()?;
         let mounts = self.mounts(op, &inputs, job.task, cancel)?;
         let overlay = Root::Overlay { lowers, upper: ingest.fs().to_owned(), work: ingest.work().to_owned() };
         let spec = self.spec(op, self.accounts(root)?, overlay, &mounts)?;

@@ -156,7 +156,13 @@ impl LocalExecutor {
     }
 
     /// Plans `op`, archives that are not `unpacked` apart.
-    fn plan(&self, op: &FileOp, inputs: &[Input], unpacked: &BTreeMap<Bytes, Unpacked>, task: TaskId) -> Result<Plan, Failure> {
+    fn plan(
+        &self,
+        op: &FileOp,
+        inputs: &[Input],
+        unpacked: &BTreeMap<Bytes, Unpacked>,
+        task: TaskId,
+    ) -> Result<Plan, Failure> {
         self.plan_or_changed(op, inputs, unpacked, task).map_err(Trouble::into_failure)
     }
 
@@ -184,7 +190,9 @@ impl LocalExecutor {
     /// Whom `--chown` names. BuildKit takes a name that the base does not have for root; so do we, and say it.
     fn owner(&self, base: Option<&Input>, owner: &Owner, task: TaskId) -> Result<Ids, CopyError> {
         let accounts = match base {
-            Some(Input::Layers(stack)) => self.accounts(stack).map_err(|failure| CopyError::Other { message: failure.to_string() })?,
+            Some(Input::Layers(stack)) => {
+                self.accounts(stack).map_err(|failure| CopyError::Other { message: failure.to_string() })?
+            }
             Some(Input::Local(_)) | None => crate::passwd::Accounts::default(),
         };
         let (ids, unknown) = accounts.owner(owner);
@@ -198,12 +206,15 @@ impl LocalExecutor {
         match bytes {
             Bytes::Inline(bytes) => Ok(Box::new(std::io::Cursor::new(bytes.clone()))),
             Bytes::Local { from, path } => {
-                let context = context_of(inputs, *from).ok_or(CopyError::NoInput { slot: from.map_or(0, |slot| slot.0) })?;
+                let context =
+                    context_of(inputs, *from).ok_or(CopyError::NoInput { slot: from.map_or(0, |slot| slot.0) })?;
                 let file: OwnedFd = context.open_file(path)?;
                 Ok(Box::new(File::from(file)))
             }
             Bytes::Layer { layer, path } => {
-                let other = |error: &dyn std::error::Error| CopyError::Other { message: format!("cannot read `{}` of layer {layer}: {error}", copy::path::show(path)) };
+                let other = |error: &dyn std::error::Error| CopyError::Other {
+                    message: format!("cannot read `{}` of layer {layer}: {error}", copy::path::show(path)),
+                };
                 let fs = self.store.layer_fs(layer).map_err(|error| other(&error))?;
                 let file = copy::apply::open_in_layer(&fs, path).map_err(|errno| other(&errno))?;
                 Ok(Box::new(File::from(file)))
@@ -251,7 +262,13 @@ impl LocalExecutor {
     }
 
     /// The same in a directory of its own, to be written to.
-    pub(super) fn gather_apart(&self, copy: graph::op::Copy, inputs: &[Input], fs: &std::path::Path, task: TaskId) -> Result<(), Failure> {
+    pub(super) fn gather_apart(
+        &self,
+        copy: graph::op::Copy,
+        inputs: &[Input],
+        fs: &std::path::Path,
+        task: TaskId,
+    ) -> Result<(), Failure> {
         let op = FileOp { base: None, actions: vec![graph::op::FileAction::Copy(Box::new(copy))] };
         let plan = self.plan(&op, inputs, &BTreeMap::new(), task)?;
         self.apply(&plan, fs, inputs, &BTreeMap::new(), Links::Never).map_err(Trouble::into_failure)
@@ -336,6 +353,7 @@ fn is_tar_header(header: &[u8; HEADER]) -> bool {
     let Ok(stored) = u32::from_str_radix(field.trim_matches(['\0', ' ']), 8) else {
         return false;
     };
-    let sum: u32 = header.iter().enumerate().map(|(at, &byte)| if (148..156).contains(&at) { 32 } else { u32::from(byte) }).sum();
+    let sum: u32 =
+        header.iter().enumerate().map(|(at, &byte)| if (148..156).contains(&at) { 32 } else { u32::from(byte) }).sum();
     sum == stored
 }

@@ -68,7 +68,13 @@ fn whole(from: Slot, source: &str) -> Copy {
 }
 
 impl LocalExecutor {
-    pub(super) fn mounts(&self, op: &ExecOp, inputs: &[Input], task: TaskId, cancel: &Cancel) -> Result<Mounts, Failure> {
+    pub(super) fn mounts(
+        &self,
+        op: &ExecOp,
+        inputs: &[Input],
+        task: TaskId,
+        cancel: &Cancel,
+    ) -> Result<Mounts, Failure> {
         let mut ready = Mounts::default();
         for mount in &op.mounts {
             let target = mount.target.clone();
@@ -125,7 +131,9 @@ impl LocalExecutor {
         let Some((slot, source)) = from else {
             return self.empty(ready);
         };
-        let input = inputs.get(usize::from(slot.0)).ok_or_else(|| Failure::other("a mount names an input that is not there"))?;
+        let input = inputs
+            .get(usize::from(slot.0))
+            .ok_or_else(|| Failure::other("a mount names an input that is not there"))?;
         if let (Input::Layers(stack), true) = (input, readonly)
             && let Some(place) = self.in_one_layer(stack, source)?
         {
@@ -164,7 +172,8 @@ impl LocalExecutor {
             Place::Entry(found) if matches!(found.node.kind, Kind::File { .. }) => found.layer,
             Place::Entry(found) if found.entry.is_dir() => {
                 let has = |tree: &oci::Tree| tree.get(&found.entry.path).is_some();
-                let mut having = stack.view().layers().iter().enumerate().filter(|(_, tree)| has(tree)).map(|(at, _)| at);
+                let mut having =
+                    stack.view().layers().iter().enumerate().filter(|(_, tree)| has(tree)).map(|(at, _)| at);
                 match (having.next(), having.next()) {
                     (Some(layer), None) => layer,
                     _ => return Ok(None),
@@ -180,7 +189,14 @@ impl LocalExecutor {
         Ok(Some(fs.join(OsStr::from_bytes(&resolved.path))))
     }
 
-    fn cache_mount(&self, kind: &OpKind, inputs: &[Input], ready: &mut Mounts, task: TaskId, cancel: &Cancel) -> Result<PathBuf, Failure> {
+    fn cache_mount(
+        &self,
+        kind: &OpKind,
+        inputs: &[Input],
+        ready: &mut Mounts,
+        task: TaskId,
+        cancel: &Cancel,
+    ) -> Result<PathBuf, Failure> {
         let OpKind::Cache { id, sharing, from, source, mode, uid, gid } = kind else {
             return Err(Failure::other("not a cache mount"));
         };
@@ -195,7 +211,9 @@ impl LocalExecutor {
         let mut wait = || !cancel.is_canceled();
         match sharing {
             Sharing::Shared => {}
-            Sharing::Locked => ready.locks.push(self.store.lock_mount(&id, &mut wait).map_err(fail)?.ok_or(Failure::Canceled)?),
+            Sharing::Locked => {
+                ready.locks.push(self.store.lock_mount(&id, &mut wait).map_err(fail)?.ok_or(Failure::Canceled)?)
+            }
             Sharing::Private => {
                 let free = (0_u32..).find_map(|copy| {
                     let id = if copy == 0 { id.clone() } else { format!("{id}-{copy}") };

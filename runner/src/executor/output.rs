@@ -27,14 +27,21 @@ pub(super) fn pipes() -> Result<(Output, OwnedFd, OwnedFd), Failure> {
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|errno| Failure::other(format!("cannot make a pipe: {errno}")));
     let ((out, out_end), (err, err_end)) = (pipe()?, pipe()?);
     for fd in [&out, &err] {
-        rustix::fs::fcntl_setfl(fd, OFlags::NONBLOCK).map_err(|errno| Failure::other(format!("cannot set up a pipe: {errno}")))?;
+        rustix::fs::fcntl_setfl(fd, OFlags::NONBLOCK)
+            .map_err(|errno| Failure::other(format!("cannot set up a pipe: {errno}")))?;
     }
     Ok((Output { streams: vec![(Stream::Stdout, out), (Stream::Stderr, err)] }, out_end, err_end))
 }
 
 impl Output {
     /// Passes on what `process` writes until it has ended; kills it when `cancel` says so.
-    pub fn follow(mut self, process: &Process, progress: &dyn Progress, task: TaskId, cancel: &Cancel) -> Result<Outcome, Failure> {
+    pub fn follow(
+        mut self,
+        process: &Process,
+        progress: &dyn Progress,
+        task: TaskId,
+        cancel: &Cancel,
+    ) -> Result<Outcome, Failure> {
         let mut buffer = vec![0; BUFFER];
         let mut killed = false;
         loop {
@@ -42,7 +49,8 @@ impl Output {
                 process.kill();
                 killed = true;
             }
-            let mut ready: Vec<PollFd<'_>> = self.streams.iter().map(|(_, fd)| PollFd::new(fd, PollFlags::IN)).collect();
+            let mut ready: Vec<PollFd<'_>> =
+                self.streams.iter().map(|(_, fd)| PollFd::new(fd, PollFlags::IN)).collect();
             let pidfd = process.pidfd();
             ready.push(PollFd::new(&pidfd, PollFlags::IN));
             match poll(&mut ready, Some(&TICK)) {
@@ -51,9 +59,11 @@ impl Output {
             }
             let ended = ready.last().is_some_and(|fd| !fd.revents().is_empty());
             drop(ready);
-            self.streams.retain(|(stream, fd)| pass_on(fd, &mut buffer, |bytes| {
-                progress.update(task, Update::Output { stream: *stream, bytes });
-            }));
+            self.streams.retain(|(stream, fd)| {
+                pass_on(fd, &mut buffer, |bytes| {
+                    progress.update(task, Update::Output { stream: *stream, bytes });
+                })
+            });
             if ended {
                 break;
             }

@@ -87,10 +87,13 @@ impl World {
 }
 
 fn executor(dir: &TempDir, store: &Arc<Store>, heard: &Arc<Heard>) -> LocalExecutor {
-    let context = Context::open(&dir.path().join("context"), Arc::new(NothingIgnored), cache::contexts::StatFile::empty()).unwrap();
+    let context =
+        Context::open(&dir.path().join("context"), Arc::new(NothingIgnored), cache::contexts::StatFile::empty())
+            .unwrap();
     let heard = Arc::clone(heard);
     let images = Images::new(Arc::clone(store), Registry::new(RegistryConfig::default()), heard.clone());
-    let given = Given { scratch: dir.path().join("scratch"), hosts: b"127.0.0.1 localhost\n".to_vec(), ..Given::default() };
+    let given =
+        Given { scratch: dir.path().join("scratch"), hosts: b"127.0.0.1 localhost\n".to_vec(), ..Given::default() };
     let contexts = [("context".to_owned(), context)].into();
     LocalExecutor::new(Arc::clone(store), Arc::new(images), heard, contexts, given)
 }
@@ -204,7 +207,8 @@ fn what_is_only_touched_is_copied_from_a_new_scan() {
 fn fifos_do_not_block_and_links_do_not_lead_out() {
     let world = World::new();
     let src = world.context().join("src");
-    rustix::fs::mknodat(rustix::fs::CWD, src.join("fifo"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, src.join("fifo"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+        .unwrap();
     std::os::unix::fs::symlink("/etc/passwd", src.join("out")).unwrap();
     std::os::unix::fs::symlink("../../../../etc", src.join("up")).unwrap();
     let layer = world.copy("/src", "/").unwrap();
@@ -220,7 +224,13 @@ fn fifos_do_not_block_and_links_do_not_lead_out() {
 fn an_archive_is_unpacked_over_what_is_there() {
     let world = World::new();
     let tar = world.context().join("x.tar");
-    let status = std::process::Command::new("tar").arg("-C").arg(world.context()).arg("-cf").arg(&tar).args(["src/deep/b", "src/a"]).status();
+    let status = std::process::Command::new("tar")
+        .arg("-C")
+        .arg(world.context())
+        .arg("-cf")
+        .arg(&tar)
+        .args(["src/deep/b", "src/a"])
+        .status();
     assert!(status.unwrap().success());
     let base = world.copy("/src", "/app/src").unwrap();
     let add = Copy { unpack_archives: true, ..copy_of(1, "/x.tar", "/app") };
@@ -259,7 +269,11 @@ fn a_process_s_changes_are_its_layer() {
     let world = World::new();
     let root = root(&world);
     let mut op = exec(&["tests", "--list", "--logfile", "/made"]);
-    op.mounts.push(Mount { target: "/ctx".to_owned(), kind: MountKind::Bind { from: Some(Slot(1)), source: "/src".to_owned() }, readonly: true });
+    op.mounts.push(Mount {
+        target: "/ctx".to_owned(),
+        kind: MountKind::Bind { from: Some(Slot(1)), source: "/src".to_owned() },
+        readonly: true,
+    });
     let layers = world.run(Op::Exec(op), &[root.clone(), local()]).unwrap();
     let heard = String::from_utf8(lock(&world.heard.0).clone()).unwrap();
     assert!(heard.contains("a_process_s_changes_are_its_layer"), "{heard}");
@@ -267,5 +281,8 @@ fn a_process_s_changes_are_its_layer() {
     let tree = world.tree(&layers[0]);
     assert!(tree.get(b"ctx").is_none_or(|entry| entry.is_dir()), "{tree:?}");
     let failed = world.run(Op::Exec(exec(&["tests", "--no-such-flag"])), &[root]).unwrap_err();
-    assert!(matches!(&failed, Failure::Exit { command, code } if command == "\"tests --no-such-flag\"" && *code != 0), "{failed}");
+    assert!(
+        matches!(&failed, Failure::Exit { command, code } if command == "\"tests --no-such-flag\"" && *code != 0),
+        "{failed}"
+    );
 }

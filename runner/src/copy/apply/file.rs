@@ -85,16 +85,26 @@ impl<'a, 'p> Maker<'a, 'p> {
         let Some((fs, tree)) = self.layers.open.get(&layer) else {
             return false;
         };
-        let same = tree.get(path).map(|other| tree.file_of(other)).is_some_and(|other| other.kind == entry.kind && other.meta == entry.meta);
+        let same = tree
+            .get(path)
+            .map(|other| tree.file_of(other))
+            .is_some_and(|other| other.kind == entry.kind && other.meta == entry.meta);
         // A file can have only so many names, and a store may lie across file systems: then it is copied.
         same && rustix::fs::linkat(fs, path, dir, entry.name(), AtFlags::empty()).is_ok()
     }
 
-    fn fill(&mut self, file: &OwnedFd, entry: &Entry, bytes: &Bytes, expected: (u64, ContentDigest)) -> Result<(), ApplyError> {
+    fn fill(
+        &mut self,
+        file: &OwnedFd,
+        entry: &Entry,
+        bytes: &Bytes,
+        expected: (u64, ContentDigest),
+    ) -> Result<(), ApplyError> {
         match bytes {
             Bytes::Inline(bytes) => write_all(file, bytes).map_err(failed("write", &entry.path)),
             Bytes::Layer { layer, path } => {
-                let unreadable = |errno: Errno| ApplyError::Layer { layer: *layer, path: path::display(path), source: errno.into() };
+                let unreadable =
+                    |errno: Errno| ApplyError::Layer { layer: *layer, path: path::display(path), source: errno.into() };
                 let (fs, _) = self.layers.open.get(layer).ok_or_else(|| unreadable(Errno::NOENT))?;
                 let from = open_beneath(fs, path, OFlags::RDONLY).map_err(unreadable)?;
                 match self.copy(&from, file, entry, expected)? {
@@ -103,7 +113,8 @@ impl<'a, 'p> Maker<'a, 'p> {
                 }
             }
             Bytes::Local { from, path } => {
-                let context = (self.places.context)(*from).ok_or_else(|| ApplyError::NoBytes { path: entry.display() })?;
+                let context =
+                    (self.places.context)(*from).ok_or_else(|| ApplyError::NoBytes { path: entry.display() })?;
                 let source = context.open_file(path)?;
                 if self.copy(&source, file, entry, expected)?.is_some() {
                     return Err(crate::context::ContextError::Changed { path: path::display(path) }.into());
@@ -114,7 +125,13 @@ impl<'a, 'p> Maker<'a, 'p> {
     }
 
     /// Copies, and gives the digest of what was copied if it is another than the expected one.
-    fn copy(&mut self, from: &OwnedFd, to: &OwnedFd, entry: &Entry, (size, content): (u64, ContentDigest)) -> Result<Option<ContentDigest>, ApplyError> {
+    fn copy(
+        &mut self,
+        from: &OwnedFd,
+        to: &OwnedFd,
+        entry: &Entry,
+        (size, content): (u64, ContentDigest),
+    ) -> Result<Option<ContentDigest>, ApplyError> {
         if size > SMALL as u64 {
             copy_large(from, to, size).map_err(failed("copy", &entry.path))?;
             return Ok(None);
@@ -148,7 +165,9 @@ fn copy_large(from: &OwnedFd, to: &OwnedFd, size: u64) -> rustix::io::Result<()>
             Ok(0) => return Ok(()),
             Ok(copied) => left -= copied as u64,
             Err(Errno::INTR) => {}
-            Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL | Errno::PERM) => return copy_by_hand(from, to),
+            Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL | Errno::PERM) => {
+                return copy_by_hand(from, to);
+            }
             Err(errno) => return Err(errno),
         }
     }
