@@ -128,12 +128,12 @@ pub fn plan(op: &FileOp, base: Option<&dyn Listing>, sources: &Sources<'_>) -> R
     read_files(&mut draft, sources)?;
     let (entries, places) = draft.finish()?;
     let mut tree = TreeBuilder::new();
-    let mut bytes = BTreeMap::new();
+    let mut bytes = Vec::with_capacity(entries.len());
     for (entry, place) in entries.into_iter().zip(places) {
         bytes.extend(place.map(|place| (entry.path.clone(), place)));
         tree.push(entry)?;
     }
-    Ok(Plan { tree: tree.build()?, bytes, archives })
+    Ok(Plan { tree: tree.build()?, bytes: bytes.into_iter().collect(), archives })
 }
 
 /// Reads the files that were selected and whose digest nobody knows, all of one source at once.

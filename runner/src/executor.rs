@@ -115,6 +115,21 @@ impl LocalExecutor {
         }
     }
 
+    /// The inputs with nothing in their snapshots, which `fields` name whole instead.
+    fn local_inputs(&self, job: &Job<'_>, fields: &mut Manifest) -> Result<Vec<Input>, Failure> {
+        let mut inputs = Vec::new();
+        for (slot, value) in job.inputs.iter().enumerate() {
+            match value {
+                Value::Snapshot(layers) => {
+                    push_snapshot(fields, slot, layers);
+                    inputs.push(Input::Layers(Arc::new(Stack::new(View::default(), Vec::new()))));
+                }
+                Value::Local(_) => inputs.extend(self.input(value)?),
+            }
+        }
+        Ok(inputs)
+    }
+
     /// The trees of `layers`; `None` when one is not here.
     fn stack(&self, layers: &[LayerId]) -> Result<Option<Arc<Stack>>, Failure> {
         if let Some(stack) = lock(&self.stacks).get(layers) {

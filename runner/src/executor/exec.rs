@@ -10,7 +10,7 @@ use oci::{LayerId, Tree};
 use solver::port::{Cancel, Failure, Job, Sight, Value};
 
 use super::mounts::Mounts;
-use super::{Input, LocalExecutor, built, fail, output, push_snapshot};
+use super::{Input, LocalExecutor, built, fail, output};
 use crate::capture::capture;
 use crate::copy::apply::open_in_layer;
 use crate::copy::stack::Stack;
@@ -29,16 +29,7 @@ impl LocalExecutor {
             return Ok(None);
         }
         let mut fields = Manifest::default();
-        let mut inputs = Vec::new();
-        for (slot, value) in job.inputs.iter().enumerate() {
-            match value {
-                Value::Snapshot(layers) => {
-                    push_snapshot(&mut fields, slot, layers);
-                    inputs.push(Input::Layers(Stack::new(View::default(), Vec::new()).into()));
-                }
-                Value::Local(_) => inputs.extend(self.input(value)?),
-            }
-        }
+        let inputs = self.local_inputs(job, &mut fields)?;
         for mount in &op.mounts {
             if let Some(copy) = super::mounts::local_source(&mount.kind, &inputs) {
                 let seen = self.seen(copy, &inputs, job.task)?;

@@ -8,13 +8,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cache::Ingest;
-use graph::op::{FileOp, Owner};
+use graph::op::{FileAction, FileOp, Owner};
 use graph::{Manifest, Slot};
 use oci::compress::decompress;
 use oci::unpack::{Options, unpack};
 use oci::view::View;
 use oci::{ContentDigest, LayerId};
-use solver::port::{Cancel, Failure, Job, Sight, TaskId};
+use solver::port::{Cancel, Failure, Job, Sight, TaskId, Value};
 
 use super::{Input, LocalExecutor, built, fail, lock};
 use crate::context::{Context, ContextError};
@@ -44,7 +44,7 @@ struct Unpacked {
 impl LocalExecutor {
     pub(super) fn sight_file(&self, job: &Job<'_>, op: &FileOp) -> Result<Option<Sight>, Failure> {
         let Some(inputs) = self.inputs(job)? else {
-            return Ok(None);
+            return self.sight_from_afar(job, op);
         };
         let plan = self.plan(op, &inputs, &BTreeMap::new(), job.task)?;
         let (fields, layer) = told(&plan, &inputs)?;
@@ -53,13 +53,41 @@ impl LocalExecutor {
         Ok(Some(sight))
     }
 
+    /// What `op` sees when not all layers are here: the snapshots whole, and of a build context what it takes.
+    fn sight_from_afar(&self, job: &Job<'_>, op: &FileOp) -> Result<Option<Sight>, Failure> {
+        if !job.inputs.iter().any(|input| matches!(input, Value::Local(_))) {
+            return Ok(None);
+        }
+        let mut fields = Manifest::default();
+        let inputs = self.local_inputs(job, &mut fields)?;
+        let mut op = op.clone();
+        for action in &mut op.actions {
+            // In the key as they are written; who they are is the base's to say.
+            match action {
+                FileAction::Copy(copy) => copy.owner = None,
+                FileAction::Mkdir { owner, .. }
+                | FileAction::Mkfile { owner, .. }
+                | FileAction::Symlink { owner, .. } => {
+                    *owner = None;
+                }
+                FileAction::Rm { .. } => {}
+            }
+        }
+        let plan = self.plan(&op, &inputs, &BTreeMap::new(), job.task)?;
+        fields.extend(told(&plan, &inputs)?.0);
+        Ok(Some(Sight { fields, layer: None }))
+    }
+
     pub(super) fn do_file(&self, job: &Job<'_>, op: &FileOp, cancel: &Cancel) -> Result<Vec<LayerId>, Failure> {
         let mut inputs = self.fetch(job, cancel)?;
         let mut planned = lock(&self.plans).remove(&job.id.index());
         let sighted = planned.as_ref().map(|planned| planned.fields.clone());
         for _ in 1..ATTEMPTS {
             match self.try_file(job, op, &inputs, planned.take(), sighted.as_ref()) {
-                Err(Trouble::Changed(_)) if !cancel.is_canceled() => inputs = self.look_again(job)?,
+                // Without knowing what was seen, nobody could tell that something else was copied.
+                Err(Trouble::Changed(_)) if sighted.is_some() && !cancel.is_canceled() => {
+                    inputs = self.look_again(job)?
+                }
                 other => return other.map_err(Trouble::into_failure),
             }
         }
@@ -243,7 +271,7 @@ impl LocalExecutor {
     /// The same inputs, the contexts among them scanned anew.
     fn look_again(&self, job: &Job<'_>) -> Result<Vec<Input>, Failure> {
         for value in job.inputs {
-            if let solver::port::Value::Local(name) = value
+            if let Value::Local(name) = value
                 && let Some(context) = self.context(name)
             {
                 let afresh = context.afresh().map_err(fail)?;

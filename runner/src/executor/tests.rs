@@ -193,6 +193,27 @@ fn what_changes_between_seeing_and_copying_is_never_recorded() {
 }
 
 #[test]
+fn a_copy_onto_layers_that_are_elsewhere_is_seen_all_the_same() {
+    let world = World::new();
+    let elsewhere = LayerId::Pulled(oci::DiffId(oci::Digest::of(b"not here")));
+    let inputs = [Value::Snapshot(vec![elsewhere]), local()];
+    let mut graph = Graph::new();
+    let id = graph.add(Vertex { op: file_op(Some(0), copy_of(1, "/src", "/x")), meta: Meta::default() }, &[]);
+    let seen = |world: &World| {
+        let job = Job { id, vertex: graph.vertex(id), inputs: &inputs, task: TaskId(0) };
+        world.executor.sight(job).unwrap().unwrap()
+    };
+    let first = seen(&world);
+    assert_eq!(first.layer, None);
+    let mut world = world;
+    world.again();
+    assert_eq!(seen(&world), first);
+    fs::write(world.context().join("src/new"), "").unwrap();
+    world.again();
+    assert_ne!(seen(&world), first);
+}
+
+#[test]
 fn what_is_only_touched_is_copied_from_a_new_scan() {
     let world = World::new();
     let mut graph = Graph::new();
