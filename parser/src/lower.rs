@@ -10,6 +10,7 @@
 //! vertex), an environment, a working directory, a user, and the image config in the making.
 
 mod args;
+mod config;
 mod copy;
 mod env;
 mod history;

@@ -13,7 +13,10 @@ pub(super) enum Glob {
     Prefix(Box<[u8]>),
     /// `**/b`: what is or ends with `/b`; or, without the `/`, what ends with it.
     Suffix(Box<[u8]>),
-    Tokens(Box<[Token]>),
+    /// `**/a/**`: what is in an `a/`, at any depth.
+    Within(Box<[u8]>),
+    /// Anything else; `tail` is the plain text it ends with.
+    Tokens { tokens: Box<[Token]>, tail: Box<[u8]> },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,15 +45,20 @@ impl Glob {
         };
         let by_bytes = match tokens.as_slice() {
             [Token::Rest] => Some(Self::Prefix(Box::default())),
-            [Token::Dirs, rest @ ..] => plain(rest).map(|text| {
+            [Token::Dirs, rest @ ..] if rest.last() != Some(&Token::Rest) => plain(rest).map(|text| {
                 // `**foo` is no `**/foo`: it may end anywhere.
                 let slash: &[u8] = if pattern.starts_with("**/") { b"/" } else { b"" };
                 Self::Suffix([slash, &text].concat().into())
             }),
+            [Token::Dirs, rest @ .., Token::Rest] => plain(rest).map(Self::Within),
             [rest @ .., Token::Rest] => plain(rest).map(Self::Prefix),
             all => plain(all).map(Self::Exact),
         };
-        Ok(by_bytes.unwrap_or_else(|| Self::Tokens(tokens.into())))
+        Ok(by_bytes.unwrap_or_else(|| {
+            let plain_from = tokens.iter().rposition(|token| !matches!(token, Token::Literal(_))).map_or(0, |at| at + 1);
+            let tail = plain(&tokens[plain_from..]).unwrap_or_default();
+            Self::Tokens { tokens: tokens.into(), tail }
+        }))
     }
 
     pub fn matches(&self, path: &[u8]) -> bool {
@@ -58,7 +66,10 @@ impl Glob {
             Self::Exact(text) => **text == *path,
             Self::Prefix(text) => path.starts_with(text),
             Self::Suffix(text) => path.ends_with(text) || text.strip_prefix(b"/") == Some(path),
-            Self::Tokens(tokens) => begins(tokens, path) && Run::over(tokens, path).is_some_and(|run| run.accepts()),
+            Self::Within(text) => is_within(text, path),
+            Self::Tokens { tokens, tail } => {
+                path.ends_with(tail) && begins(tokens, path) && Run::over(tokens, path).is_some_and(|run| run.accepts())
+            }
         }
     }
 
@@ -68,9 +79,9 @@ impl Glob {
         match self {
             Self::Exact(text) => path.strip_prefix(&**text).is_some_and(|rest| rest.is_empty() || rest[0] == b'/'),
             // What a parent begins with, its children begin with.
-            Self::Prefix(_) => self.matches(path),
+            Self::Prefix(_) | Self::Within(_) => self.matches(path),
             Self::Suffix(_) => self.matches(path) || parents().any(|parent| self.matches(parent)),
-            Self::Tokens(tokens) => begins(tokens, path) && Run::covers(tokens, path),
+            Self::Tokens { tokens, .. } => begins(tokens, path) && Run::covers(tokens, path),
         }
     }
 
@@ -80,10 +91,16 @@ impl Glob {
         match self {
             Self::Exact(text) => text.starts_with(&inside),
             Self::Prefix(text) => text.starts_with(&inside) || inside.starts_with(text),
-            Self::Suffix(_) => true,
-            Self::Tokens(tokens) => Run::over(tokens, &inside).is_some(),
+            Self::Suffix(_) | Self::Within(_) => true,
+            Self::Tokens { tokens, .. } => Run::over(tokens, &inside).is_some(),
         }
     }
+}
+
+/// Whether `text` (`a/`) begins `path`, or a part of it.
+fn is_within(text: &[u8], path: &[u8]) -> bool {
+    let mut starts = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at + 1);
+    path.starts_with(text) || starts.any(|start| path[start..].starts_with(text))
 }
 
 /// Whether the first byte, where the pattern says what it is, is right.

@@ -1,0 +1,131 @@
+//! The instructions that change the image config and the environment alone: no vertex is made here.
+
+use oci::image::{Empty, Healthcheck as ImageHealthcheck};
+
+use super::args::expanded;
+use super::env;
+use super::stage::{Builder, Current, Layer};
+use super::{Step, history, ports, refuse, signal};
+use crate::Span;
+use crate::ast::Pair;
+use crate::expand::Variables;
+use crate::instruction::{Arg, Healthcheck};
+use crate::text::Text;
+
+/// The argument's value is for the build of attestations, not for processes.
+const NOT_IN_ENV: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
+
+impl Builder<'_> {
+    pub(super) fn arg(&mut self, current: &mut Current<'_>, arg: &Arg, span: Span) -> Step<()> {
+        let mut shown = "ARG".to_owned();
+        for arg in &arg.args {
+            let given = self.settled.build_args.get(&*arg.key).cloned();
+            let value = match (given, &arg.value) {
+                (Some(given), _) => Some(given),
+                (None, Some(default)) => Some(self.expand(current, default, span)?),
+                (None, None) => self.settled.globals.get(&arg.key).map(str::to_owned),
+            };
+            shown.push(' ');
+            shown.push_str(&arg.key);
+            if let Some(value) = &value {
+                shown.push('=');
+                shown.push_str(value);
+                if !NOT_IN_ENV.contains(&&*arg.key) {
+                    current.state.env.set(&arg.key, value);
+                }
+            }
+            current.state.build_args.push((arg.key.clone(), value));
+        }
+        self.commit(current, shown, Layer::Empty, span)
+    }
+
+    fn pairs(&mut self, current: &Current<'_>, pairs: &[Pair], span: Span) -> Step<Vec<(String, String)>> {
+        pairs.iter().map(|pair| Ok((self.expand(current, &pair.key, span)?, self.expand(current, &pair.value, span)?))).collect()
+    }
+
+    pub(super) fn env(&mut self, current: &mut Current<'_>, pairs: &[Pair], span: Span) -> Step<()> {
+        let mut shown = "ENV".to_owned();
+        for (name, value) in self.pairs(current, pairs, span)? {
+            let text = format!("{name}={value}");
+            shown.push(' ');
+            shown.push_str(&text);
+            let list = current.state.image.config.env.get_or_insert_default();
+            // The environment knows quickly whether a name is new; it may also be an `ARG`'s.
+            let known = current.state.env.get(&name).is_some();
+            let old = list.iter_mut().find(|old| known && env::split(old).0 == name);
+            match old {
+                Some(old) => *old = text,
+                None => list.push(text),
+            }
+            current.state.env.set(&name, &value);
+        }
+        self.commit(current, shown, Layer::Empty, span)
+    }
+
+    pub(super) fn label(&mut self, current: &mut Current<'_>, pairs: &[Pair], span: Span) -> Step<()> {
+        let mut shown = "LABEL".to_owned();
+        for (name, value) in self.pairs(current, pairs, span)? {
+            shown.push_str(&format!(" {name}={value}"));
+            current.state.image.config.labels.get_or_insert_default().insert(name, value);
+        }
+        self.commit(current, shown, Layer::Empty, span)
+    }
+
+    pub(super) fn expose(&mut self, current: &mut Current<'_>, written: &[Text], span: Span) -> Step<()> {
+        let mut all = Vec::new();
+        for text in written {
+            for word in expanded(self.settled.lexer.words(text, &current.state.env), span)? {
+                all.extend(ports::parse(&word).or_else(|message| refuse("InvalidPort", span, message))?);
+            }
+        }
+        let shown = format!("EXPOSE {}", history::list(&all));
+        current.state.image.config.exposed_ports.get_or_insert_default().extend(all.into_iter().map(|port| (port, Empty {})));
+        self.commit(current, shown, Layer::Empty, span)
+    }
+
+    pub(super) fn stop_signal(&mut self, current: &mut Current<'_>, written: &str, span: Span) -> Step<()> {
+        let text = self.expand(current, written, span)?;
+        if !signal::is_signal(&text) {
+            return refuse("InvalidSignal", span, format!("`{text}` is no signal: expected a name like `SIGTERM` or a number"));
+        }
+        current.state.image.config.stop_signal.clone_from(&text);
+        self.commit(current, format!("STOPSIGNAL {text}"), Layer::Empty, span)
+    }
+
+    pub(super) fn volume(&mut self, current: &mut Current<'_>, written: &[Text], span: Span) -> Step<()> {
+        let volumes = self.expand_all(current, written, span)?;
+        if volumes.iter().any(String::is_empty) {
+            return refuse("EmptyVolume", span, "a `VOLUME` is empty: expected a path");
+        }
+        let shown = format!("VOLUME {}", history::list(&volumes));
+        current.state.image.config.volumes.get_or_insert_default().extend(volumes.into_iter().map(|path| (path, Empty {})));
+        self.commit(current, shown, Layer::Empty, span)
+    }
+}
+
+pub(super) fn healthcheck(check: &Healthcheck) -> ImageHealthcheck {
+    let nanos = |duration: std::time::Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+    match check {
+        Healthcheck::None => ImageHealthcheck { test: vec!["NONE".to_owned()], ..ImageHealthcheck::default() },
+        Healthcheck::Check(check) => ImageHealthcheck {
+            test: check.test.iter().map(ToString::to_string).collect(),
+            interval: nanos(check.interval),
+            timeout: nanos(check.timeout),
+            start_period: nanos(check.start_period),
+            start_interval: nanos(check.start_interval),
+            retries: i32::try_from(check.retries).unwrap_or(i32::MAX),
+        },
+    }
+}
+
+pub(super) fn describe_healthcheck(check: &ImageHealthcheck) -> String {
+    format!(
+        "HEALTHCHECK {{Test:{} Interval:{} Timeout:{} StartPeriod:{} StartInterval:{} Retries:{}}}",
+        history::list(&check.test),
+        history::duration(check.interval),
+        history::duration(check.timeout),
+        history::duration(check.start_period),
+        history::duration(check.start_interval),
+        check.retries
+    )
+}
