@@ -23,7 +23,7 @@ use cache::contexts::{StatFile, StatFileWriter, StatKey};
 use oci::tree::{Meta, Xattr};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
-use crate::copy::listing::{FileNode, LinkId, Listing, Lookup, Node, NodeKind, Place, ReadFile};
+use crate::copy::listing::{Child, FileNode, LinkId, Listing, Lookup, Node, NodeKind, Place, ReadFile};
 use crate::copy::path;
 
 /// Which paths of a context are not to be seen. The program implements it with the rules of `.dockerignore`.
@@ -253,7 +253,7 @@ impl Lookup for Context {
 }
 
 impl Listing for Context {
-    fn children(&self, path: &[u8]) -> Result<Vec<(Box<[u8]>, Node)>, ContextError> {
+    fn children(&self, path: &[u8]) -> Result<Vec<Child>, ContextError> {
         let dir = if path.is_empty() {
             &self.top
         } else {

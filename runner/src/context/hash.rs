@@ -46,7 +46,7 @@ impl Context {
     }
 }
 
-fn take<'a, T: Copy>(batches: &'a [T], next: &AtomicUsize) -> Option<(usize, T)> {
+fn take<T: Copy>(batches: &[T], next: &AtomicUsize) -> Option<(usize, T)> {
     let at = next.fetch_add(1, Ordering::Relaxed);
     batches.get(at).map(|batch| (at, *batch))
 }

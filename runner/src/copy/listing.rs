@@ -14,7 +14,7 @@ pub trait Lookup {
 /// A tree that can be copied from.
 pub trait Listing: Lookup + Sync {
     /// What the directory at `path` holds, by name.
-    fn children(&self, path: &[u8]) -> Result<Vec<(Box<[u8]>, Node)>, ContextError>;
+    fn children(&self, path: &[u8]) -> Result<Vec<Child>, ContextError>;
 
     /// Says that all under `path` is going to be asked for.
     fn prefetch(&self, path: &[u8]) -> Result<(), ContextError>;
@@ -25,6 +25,9 @@ pub trait Listing: Lookup + Sync {
     /// The rule that keeps `path` from being seen, if it is there and some rule does.
     fn hidden_by(&self, path: &[u8]) -> Option<String>;
 }
+
+/// What a directory holds: a name and what is there.
+pub type Child = (Box<[u8]>, Node);
 
 /// An entry, as `lstat` tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +93,7 @@ impl Lookup for Empty {
 }
 
 impl Listing for Empty {
-    fn children(&self, _path: &[u8]) -> Result<Vec<(Box<[u8]>, Node)>, ContextError> {
+    fn children(&self, _path: &[u8]) -> Result<Vec<Child>, ContextError> {
         Ok(Vec::new())
     }
 

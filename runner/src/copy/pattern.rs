@@ -30,6 +30,8 @@ pub struct PatternError {
 #[derive(Debug, Clone)]
 struct Pattern {
     tokens: Vec<Token>,
+    /// What every match begins with: the plain characters before the first wildcard.
+    fixed: String,
     exception: bool,
 }
 
@@ -89,7 +91,10 @@ impl Patterns {
                 None => (false, text),
             };
             let cleaned = super::path::clean_relative(text);
-            compiled.push(Pattern { tokens: Lexer::new(&cleaned, Language::Deep).tokens()?, exception });
+            let tokens = Lexer::new(&cleaned, Language::Deep).tokens()?;
+            let plain = |token: &Token| if let Token::Literal(c) = token { Some(*c) } else { None };
+            let fixed = tokens.iter().map_while(plain).collect();
+            compiled.push(Pattern { tokens, fixed, exception });
         }
         Ok(Self(compiled))
     }
@@ -101,6 +106,15 @@ impl Patterns {
     /// Whether some pattern begins with `!`: then what is in an excluded directory may be included.
     pub fn has_exceptions(&self) -> bool {
         self.0.iter().any(|pattern| pattern.exception)
+    }
+
+    /// Whether anything in the directory `dir` could be matched. `dir` itself is not.
+    pub fn may_match_in(&self, dir: &[u8]) -> bool {
+        self.0.iter().any(|pattern| {
+            let fixed = pattern.fixed.as_bytes();
+            let common = dir.iter().zip(fixed).take_while(|(a, b)| a == b).count();
+            common == fixed.len() || (common == dir.len() && fixed[common] == b'/')
+        })
     }
 
     /// Whether `path` is matched, given what matched the directory it is in.
@@ -321,6 +335,10 @@ mod tests {
             (&["*", "!d", "d/x"], "d/x/y", true),
         ] {
             assert_eq!(matched(patterns, path), expected, "{patterns:?} on {path}");
+        }
+        let patterns = Patterns::new(&["a/b/*.so".to_owned(), "x*/y".to_owned()]).unwrap();
+        for (dir, expected) in [("a", true), ("a/b", true), ("a/c", false), ("ab", false), ("xx", true), ("y", false)] {
+            assert_eq!(patterns.may_match_in(dir.as_bytes()), expected, "{dir}");
         }
         assert!(Patterns::new(&["!".to_owned()]).is_err());
         assert!(Patterns::new(&["[".to_owned()]).is_err());

@@ -125,6 +125,10 @@ impl Walk<'_> {
         if !explicit && (!is_dir || (unwanted && !exclude.has_exceptions())) {
             return Ok(None);
         }
+        // Not even read, where no pattern reaches: a build context may hold much that is not asked for.
+        if !explicit && !wanted && !include.may_match_in(relative) {
+            return Ok(None);
+        }
         let children = if is_dir { self.children(&included, &excluded)? } else { Vec::new() };
         Ok((explicit || !children.is_empty()).then_some(Selected { name, node, explicit, children }))
     }

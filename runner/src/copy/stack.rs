@@ -7,7 +7,7 @@ use oci::tree::{Kind, Meta};
 use oci::view::{Found, View};
 use oci::{ContentDigest, LayerId};
 
-use super::listing::{FileNode, LinkId, Listing, Lookup, Node, NodeKind, Place, ReadFile};
+use super::listing::{Child, FileNode, LinkId, Listing, Lookup, Node, NodeKind, Place, ReadFile};
 use crate::context::ContextError;
 
 /// A stack of layers, bottom first.
@@ -89,7 +89,7 @@ impl Lookup for Stack {
 }
 
 impl Listing for Stack {
-    fn children(&self, path: &[u8]) -> Result<Vec<(Box<[u8]>, Node)>, ContextError> {
+    fn children(&self, path: &[u8]) -> Result<Vec<Child>, ContextError> {
         let child = |found: Found<'_>| Some((found.entry.name().into(), self.node(found)?));
         Ok(self.view.list(path).into_iter().filter_map(child).collect())
     }
