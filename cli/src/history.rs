@@ -4,8 +4,10 @@ use std::time::SystemTime;
 
 use cache::{Image, Store};
 use oci::image::History;
+use serde_json::{Value, json};
 
 use crate::args::image::HistoryArgs;
+use crate::format::Template;
 use crate::progress::bytes;
 use crate::report::Problem;
 use crate::table::table;
@@ -32,12 +34,20 @@ pub fn run(args: &HistoryArgs, store: &Store) -> Result<(), Problem> {
     if let Some(newest) = rows.first_mut() {
         newest[0] = if args.no_trunc { image.id.to_string() } else { image.id.short() };
     }
-    let text = if args.quiet {
-        rows.iter().map(|row| format!("{}\n", row[0])).collect()
-    } else {
-        table(["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"], &rows)
+    let text = match args.format.as_str() {
+        _ if args.quiet => rows.iter().map(|row| format!("{}\n", row[0])).collect(),
+        "table" => table(["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"], &rows),
+        format => {
+            let template = Template::parse(format)?;
+            let line = |row: &[String; 5]| Ok(template.apply(&object(row))? + "\n");
+            rows.iter().map(line).collect::<Result<String, Problem>>()?
+        }
     };
     terminal::say(&text)
+}
+
+fn object([id, created, by, size, comment]: &[String; 5]) -> Value {
+    json!({ "ID": id, "CreatedSince": created, "CreatedBy": by, "Size": size, "Comment": comment })
 }
 
 fn layer_sizes(image: &Image, store: &Store) -> Result<Vec<u64>, Problem> {
@@ -47,7 +57,8 @@ fn layer_sizes(image: &Image, store: &Store) -> Result<Vec<u64>, Problem> {
 
 fn row(entry: &History, size: u64, in_full: bool, now: SystemTime) -> [String; 5] {
     let created = entry.created.as_deref().and_then(parse_rfc3339).map_or("N/A".to_owned(), |then| ago(then, now));
-    let by = entry.created_by.clone().unwrap_or_default().replace(['\n', '\t'], " ");
+    let by = entry.created_by.clone().unwrap_or_default();
+    let by = if in_full { by } else { by.replace(['\n', '\t'], " ") };
     let by = if in_full || by.chars().count() <= WIDTH {
         by
     } else {

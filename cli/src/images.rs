@@ -4,9 +4,10 @@ use std::time::SystemTime;
 
 use cache::{Image, Store};
 use oci::Reference;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::args::image::{Format, ImagesArgs};
+use crate::args::image::ImagesArgs;
+use crate::format::Template;
 use crate::progress::bytes;
 use crate::report::Problem;
 use crate::table::table;
@@ -32,15 +33,19 @@ pub fn run(args: &ImagesArgs, store: &Store) -> Result<(), Problem> {
         rows.retain(|row| row.repository == wanted.familiar_name() && (any_tag || Some(row.tag.as_str()) == wanted.tag()));
     }
     let id = |row: &Row| if args.no_trunc { row.image.id.to_string() } else { row.image.id.short() };
-    let text = match args.format {
+    let text = match args.format.as_str() {
         _ if args.quiet => rows.iter().map(|row| id(row) + "\n").collect(),
-        Format::Table => {
+        "table" => {
             let cells = |row: &Row| {
                 [row.repository.clone(), row.tag.clone(), id(row), ago_of(row.image.created, now), bytes(row.image.size)]
             };
             table(["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"], &rows.iter().map(cells).collect::<Vec<_>>())
         }
-        Format::Json => rows.iter().map(|row| object(row, &id(row), now)).collect(),
+        format => {
+            let template = Template::parse(format)?;
+            let line = |row: &Row| Ok(template.apply(&object(row, &id(row), now))? + "\n");
+            rows.iter().map(line).collect::<Result<String, Problem>>()?
+        }
     };
     terminal::say(&text)
 }
@@ -53,14 +58,14 @@ fn row((reference, image): (Option<Reference>, Image)) -> Row {
     Row { repository, tag, image }
 }
 
-fn object(row: &Row, id: &str, now: SystemTime) -> String {
-    let object = json!({
+fn object(row: &Row, id: &str, now: SystemTime) -> Value {
+    json!({
         "ID": id,
         "Repository": row.repository,
         "Tag": row.tag,
+        "Digest": row.image.manifest.map_or_else(|| NONE.to_owned(), |digest| digest.to_string()),
         "CreatedAt": rfc3339(row.image.created),
         "CreatedSince": ago_of(row.image.created, now),
         "Size": bytes(row.image.size),
-    });
-    format!("{object}\n")
+    })
 }

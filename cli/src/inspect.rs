@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::args::image::InspectArgs;
+use crate::format::Template;
 use crate::report::Problem;
 use crate::{find, terminal};
 
@@ -20,7 +21,15 @@ pub fn run(args: &InspectArgs, store: &Store) -> Result<(), Problem> {
             }
         }
     }
-    terminal::say(&pretty(&Value::Array(found)))?;
+    match &args.format {
+        None => terminal::say(&pretty(&Value::Array(found)))?,
+        Some(format) => {
+            let template = Template::parse(format)?;
+            for object in &found {
+                terminal::say(&(template.apply(object)? + "\n"))?;
+            }
+        }
+    }
     first_problem.map_or(Ok(()), Err)
 }
 

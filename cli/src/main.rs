@@ -4,6 +4,7 @@ mod args;
 mod build;
 mod doctor;
 mod find;
+mod format;
 mod fsck;
 mod history;
 mod images;

@@ -37,21 +37,13 @@ pub struct ImagesArgs {
     #[arg(short = 'a', long, hide = true)]
     pub all: bool,
 
-    /// The form of the list
-    #[arg(long, value_enum, value_name = "FORM", default_value = "table")]
-    pub format: Format,
+    /// `table`, `json`, or a template such as `{{.Repository}}:{{.Tag}}`
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub format: String,
 
     /// Only images of this name
     #[arg(value_name = "NAME[:TAG]")]
     pub name: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// Columns
-    Table,
-    /// One JSON object a line
-    Json,
 }
 
 #[derive(Debug, clap::Args)]
@@ -78,6 +70,10 @@ pub struct TagArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct InspectArgs {
+    /// A template such as `{{.Id}}` or `{{json .Config.Env}}`
+    #[arg(short = 'f', long, value_name = "FORM")]
+    pub format: Option<String>,
+
     /// Names, or beginnings of ids
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<String>,
@@ -92,6 +88,10 @@ pub struct HistoryArgs {
     /// Print everything in full
     #[arg(long)]
     pub no_trunc: bool,
+
+    /// `table`, `json`, or a template such as `{{.CreatedBy}}`
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub format: String,
 
     /// A name, or the beginning of an id
     #[arg(value_name = "IMAGE")]

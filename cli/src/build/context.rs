@@ -61,7 +61,7 @@ impl IgnoreRules for Rules {
     }
 
     fn rule_for(&self, path: &[u8]) -> Option<String> {
-        self.ignore.hidden_by(path).map(|rule| format!("line {} of {}: `{}`", rule.line, self.name, rule.pattern))
+        self.ignore.hidden_by(path).map(|rule| format!("`{}` ({}:{})", rule.pattern, self.name, rule.line))
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(rules.verdict(b"src/main.rs"), Verdict::Seen);
         assert_eq!(rules.verdict(b"node_modules"), Verdict::Hidden);
         assert_eq!(rules.verdict(b"README.md"), Verdict::Hidden);
-        assert_eq!(rules.rule_for(b"README.md").as_deref(), Some("line 3 of .dockerignore: `*.md`"));
+        assert_eq!(rules.rule_for(b"README.md").as_deref(), Some("`*.md` (.dockerignore:3)"));
         assert_eq!(rules.rule_for(b"src"), None);
     }
 
