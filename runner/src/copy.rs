@@ -115,7 +115,7 @@ pub enum CopyError {
 }
 
 fn hidden(rule: Option<&str>) -> String {
-    rule.map(|rule| format!(": it is excluded by `{rule}` of the ignore file")).unwrap_or_default()
+    rule.map(|rule| format!(": it is hidden by {rule}")).unwrap_or_default()
 }
 
 /// Plans `op` on `base`.

@@ -90,7 +90,8 @@ fn check(kiln: &Kiln, corpus: &Path, case: &Value) -> Result<(), String> {
         args.extend(["--target".to_owned(), target.to_owned()]);
     }
     let mut tagged = args.clone();
-    tagged.extend(["-t".to_owned(), name.to_owned(), context.display().to_string()]);
+    let tag = name.to_lowercase().replace(' ', "-");
+    tagged.extend(["-t".to_owned(), tag.clone(), context.display().to_string()]);
     args.extend(["-o".to_owned(), format!("type=tar,dest={}", tar.display()), context.display().to_string()]);
     let ran = kiln.run(&args);
     if case["ok"] == false {
@@ -101,7 +102,7 @@ fn check(kiln: &Kiln, corpus: &Path, case: &Value) -> Result<(), String> {
     }
     let mut lines = differences(&case["root"], &read_tar(&tar));
     kiln.run(&tagged).ok();
-    let config = &kiln.config(name)["Config"];
+    let config = &kiln.config(&tag)["Config"];
     for (field, value) in case["config"].as_object().into_iter().flatten() {
         if &config[field] != value {
             lines.push(format!("config {field} is {}, expected {value}", config[field]));

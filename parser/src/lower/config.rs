@@ -52,7 +52,7 @@ impl Builder<'_> {
             let list = current.state.image.config.env.get_or_insert_default();
             // The environment knows quickly whether a name is new; it may also be an `ARG`'s.
             let known = current.state.env.get(&name).is_some();
-            let old = list.iter_mut().find(|old| known && env::split(old).0 == name);
+            let old = if known { list.iter_mut().find(|old| env::split(old).0 == name) } else { None };
             match old {
                 Some(old) => *old = text,
                 None => list.push(text),
