@@ -64,6 +64,9 @@ pub fn run(args: BuildArgs, global: Global) -> Result<(), Problem> {
     Ok(())
 }
 
+/// How often a build begins again because something in the store was lost or damaged.
+const ATTEMPTS: usize = 8;
+
 /// One build, with all that it needs.
 struct Build<'a> {
     request: &'a Request,
@@ -81,14 +84,37 @@ impl Build<'_> {
         let lowered = self.lower(&dockerfile)?;
         let executor = self.executor(&lowered)?;
         self.interrupts.be_orderly();
-        let (layers, added) = self.solve(&dockerfile, &lowered, &executor)?;
+        for _ in 0..ATTEMPTS {
+            match self.make(&dockerfile, &lowered, &executor) {
+                // The store knows by now what it has lost, and so the next attempt makes it again.
+                Err(Problem { kind: Kind::Gone, message, .. }) => self.warn(&message),
+                made => return made,
+            }
+        }
+        self.make(&dockerfile, &lowered, &executor)
+    }
+
+    fn make(
+        &self,
+        dockerfile: &Dockerfile,
+        lowered: &Lowered,
+        executor: &LocalExecutor,
+    ) -> Result<(Assembled, Option<Descriptor>), Problem> {
+        let (layers, added) = self.solve(dockerfile, lowered, executor)?;
         if let Some(context) = executor.context(CONTEXT) {
             context.save(&self.stat_file())?;
         }
-        let parts = Parts { config: lowered.config, layers, added, epoch: lowered.source_date_epoch, store: &self.store };
+        let config = lowered.config.clone();
+        let parts = Parts { config, layers, added, epoch: lowered.source_date_epoch, store: &self.store };
         let image = image::assemble(parts)?;
         let manifest = self.export(&image)?;
         Ok((image, manifest))
+    }
+
+    fn warn(&self, message: &str) {
+        let task = self.view.begin("[internal] make again what the store has lost");
+        self.view.update(task, Update::Warning { message });
+        self.view.update(task, Update::Done);
     }
 
     fn parse(&self) -> Result<Dockerfile, Problem> {

@@ -8,7 +8,10 @@ use crate::terminal;
 
 pub fn run(args: &FsckArgs, store: &Store) -> Result<(), Problem> {
     let depth = if args.fast { Depth::Metadata } else { Depth::Contents };
-    let problems = store.fsck(depth)?;
+    let (rubbish, problems): (Vec<_>, Vec<_>) =
+        store.fsck(depth)?.into_iter().partition(|problem| matches!(problem, cache::Problem::Ingest { .. }));
+    // What a dead process was making is nobody's damage: whoever opens the store next puts it away, if not we.
+    rubbish.iter().try_for_each(|problem| store.repair(problem))?;
     let mut text = String::new();
     for problem in &problems {
         text += &format!("{problem}\n");

@@ -32,6 +32,8 @@ pub enum Kind {
     Usage,
     Build,
     Image,
+    /// Something of the store is lost or damaged. What was made here can be made again.
+    Gone,
     /// A container that did not start, with Docker's code for why.
     Container(u8),
     /// Somebody asked for the end.
@@ -42,7 +44,7 @@ impl Kind {
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Usage => 2,
-            Self::Build | Self::Image => 1,
+            Self::Build | Self::Image | Self::Gone => 1,
             Self::Container(code) => code,
             Self::Canceled => 130,
         }
@@ -52,7 +54,7 @@ impl Kind {
         match self {
             Self::Usage | Self::Canceled => "ERROR: ",
             Self::Build => "ERROR: failed to build: ",
-            Self::Image => "Error: ",
+            Self::Image | Self::Gone => "Error: ",
             Self::Container(_) => "kiln: ",
         }
     }
@@ -182,12 +184,20 @@ pub fn did_you_mean<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a st
     nearest(wrong, candidates).map(|right| format!("did you mean `{right}`?"))
 }
 
+impl From<cache::Error> for Problem {
+    fn from(error: cache::Error) -> Self {
+        let is_gone = matches!(error, cache::Error::Damaged { .. } | cache::Error::Missing { .. });
+        Self::of(if is_gone { Kind::Gone } else { Kind::Image }, &error)
+    }
+}
+
 /// What a port reports has its whole message, and its hint apart.
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         let problem = Self::of(Kind::Build, &failure);
         match failure {
             Failure::Canceled => Self::canceled(),
+            Failure::Gone { .. } => problem.kind(Kind::Gone),
             Failure::Other { hint, .. } => problem.hint_if(hint),
             Failure::Exit { .. } => problem,
         }
@@ -207,7 +217,6 @@ macro_rules! told_by {
 
 told_by! {
     oci::reference::ReferenceError => Kind::Usage,
-    cache::Error => Kind::Image,
     oci::registry::RegistryError => Kind::Image,
     oci::archive::ArchiveError => Kind::Image,
     oci::pack::PackError => Kind::Build,

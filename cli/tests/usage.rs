@@ -99,20 +99,20 @@ fn what_cannot_be_meant() {
     check("build -t UPPER .", &expect![[r#"
         $ kiln build -t UPPER .
         -- stderr
-        ERROR: invalid tag "UPPER": `UPPER` is not an image name: a repository name is written in lower case
+        ERROR: `UPPER` is not an image name: a repository name is written in lower case
         hint: repository names are lower case: `upper`
         -- exit status: 2
     "#]]);
     check("build -t a:b:c .", &expect![[r#"
         $ kiln build -t a:b:c .
         -- stderr
-        ERROR: invalid tag "a:b:c": `a:b:c` is not an image name: a tag holds only letters, digits, `_`, `.` and `-`
+        ERROR: `a:b:c` is not an image name: a tag holds only letters, digits, `_`, `.` and `-`
         -- exit status: 2
     "#]]);
     check("build -t x@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 .", &expect![[r#"
         $ kiln build -t x@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 .
         -- stderr
-        ERROR: invalid tag "x@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855": an image's digest follows from what is in it
+        ERROR: `x@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` cannot be given as a name: a digest follows from what is in an image
         hint: leave out what follows the `@`
         -- exit status: 2
     "#]]);

@@ -260,6 +260,10 @@ pub(crate) fn fail(error: impl std::error::Error + Send + Sync + 'static) -> Fai
         }
         source = cause.source();
     }
+    let error: &(dyn std::error::Error + 'static) = &error;
+    if let Some(cache::Error::Damaged { .. } | cache::Error::Missing { .. }) = error.downcast_ref() {
+        return Failure::Gone { message };
+    }
     // A hint is a line of its own in the errors of all crates.
     let (message, hint) = match message.split_once("\nhint: ") {
         Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),

@@ -181,11 +181,7 @@ impl Images {
 
     fn fetch_one(&self, layer: &LayerId, task: TaskId, cancel: &Cancel) -> Result<(), Failure> {
         let LayerId::Pulled(diff_id) = layer else {
-            return Err(Failure::Other {
-                message: format!("layer {layer} was made here and is not in the store any more"),
-                hint: Some("build again with `--no-cache`".to_owned()),
-                source: None,
-            });
+            return Err(Failure::Gone { message: format!("layer {layer} was made here and is not in the store any more") });
         };
         let blobs = self.store.layer_blobs(diff_id).map_err(fail)?;
         let mut last = None;

@@ -64,6 +64,10 @@ pub enum Failure {
     },
     #[error("canceled")]
     Canceled,
+    /// A layer that a record promised is lost or damaged, and the store knows that by now: to solve again is to make it
+    /// again.
+    #[error("{message}")]
+    Gone { message: String },
     /// The message is whole: subject, cause, way out.
     #[error("{message}")]
     Other {

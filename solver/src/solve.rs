@@ -174,6 +174,10 @@ impl<'a> Solving<'a> {
             Ok((_, Step { found: Found::Hit, .. })) => tell(Update::Cached),
             Ok((_, Step { found: Found::Resolved | Found::Ran, .. })) => tell(Update::Done),
             Err(Failure::Canceled) => tell(Update::Canceled),
+            Err(Failure::Gone { message }) => {
+                tell(Update::Warning { message });
+                tell(Update::Canceled);
+            }
             Err(failure @ (Failure::Exit { .. } | Failure::Other { .. })) => {
                 tell(Update::Failed { message: &failure.to_string() });
             }

@@ -9,7 +9,7 @@ use solver::port::Failure;
 
 use super::excerpt::{Place, excerpt};
 use crate::progress::{LastWords, View};
-use crate::report::{Problem, chain};
+use crate::report::{Kind, Problem, chain};
 
 /// How many lines of a failed step's output are shown again.
 const LAST_WORDS: usize = 20;
@@ -34,6 +34,7 @@ pub fn problem(error: &SolveError, graph: &Graph, dockerfile: (&str, &str), view
     let (message, told) = chain(failure);
     let hint = match failure {
         Failure::Other { hint, .. } => hint.clone().or(told),
+        Failure::Gone { .. } => return Problem::new(Kind::Gone, message),
         Failure::Exit { .. } | Failure::Canceled => told,
     };
     Problem::build(format!("failed to solve: {message}")).details(details).hint_if(hint)

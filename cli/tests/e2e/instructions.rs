@@ -44,7 +44,34 @@ fn copy_and_add() {
             ("dir/sub/y", "y\n"),
             ("dir/empty/", ""),
         ],
-        expect![[r#""#]],
+        expect![[r#"
+            Env: ["PATH=/bin"]
+            Cmd: ["sh"]
+            ArgsEscaped: true
+            WorkingDir: "/"
+            > COPY a.txt b.txt /files/ # buildkit
+            > COPY dir /copied # buildkit
+            > COPY with space /json/ # buildkit
+            > COPY *.txt /globbed/ # buildkit
+            > COPY --chown=user:staff --chmod=640 a.txt /owned # buildkit
+            > ADD a.txt added/ # buildkit
+            /added dir 755 0:0
+            /added/a.txt file 644 0:0 2 "a\n"
+            /copied dir 755 0:0
+            /copied/empty dir 755 0:0
+            /copied/sub dir 755 0:0
+            /copied/sub/y file 644 0:0 2 "y\n"
+            /copied/x file 644 0:0 2 "x\n"
+            /files dir 755 0:0
+            /files/a.txt file 644 0:0 2 "a\n"
+            /files/b.txt file 644 0:0 2 "b\n"
+            /globbed dir 755 0:0
+            /globbed/a.txt file 644 0:0 2 "a\n"
+            /globbed/b.txt file 644 0:0 2 "b\n"
+            /json dir 755 0:0
+            /json/with space file 644 0:0 2 "s\n"
+            /owned file 640 1000:50 2 "a\n"
+        "#]],
     );
 }
 
@@ -53,7 +80,19 @@ fn copy_from_a_stage() {
     check(
         &[("Dockerfile", "FROM busybox AS build\nRUN mkdir -p /out/d && echo built > /out/f && ln -s f /out/l && chown -R 7:8 /out\n\
                           FROM scratch AS unused\nCOPY missing /\nFROM busybox\nCOPY --from=build /out /out\nCOPY --from=0 /out/f /f\n")],
-        expect![[r#""#]],
+        expect![[r#"
+            Env: ["PATH=/bin"]
+            Cmd: ["sh"]
+            ArgsEscaped: true
+            WorkingDir: "/"
+            > COPY /out /out # buildkit
+            > COPY /out/f /f # buildkit
+            /f file 644 7:8 6 "built\n"
+            /out dir 755 0:0
+            /out/d dir 755 7:8
+            /out/f file 644 7:8 6 "built\n"
+            /out/l link 777 7:8 -> f
+        "#]],
     );
 }
 
@@ -79,7 +118,32 @@ fn run_in_all_its_forms() {
         &[("Dockerfile", "FROM busybox\nRUN echo shell > /shell\nRUN [\"touch\", \"/json file\"]\nRUN <<EOF\necho one > /one\n\
                           echo two > /two\nEOF\nRUN <<EOF cat > /three\nthree\nEOF\nSHELL [\"/bin/sh\", \"-e\", \"-c\"]\nRUN echo $0 > /four\n\
                           ENV A=env\nARG B=arg\nRUN echo $A $B $PWD $(id -u) $HOME > /five\nRUN rm /five /one\n")],
-        expect![[r#""#]],
+        expect![[r#"
+            Env: ["PATH=/bin","A=env"]
+            Cmd: ["sh"]
+            ArgsEscaped: true
+            WorkingDir: "/"
+            Shell: ["/bin/sh","-e","-c"]
+            > RUN /bin/sh -c echo shell > /shell # buildkit
+            > RUN touch /json file # buildkit
+            >  # buildkit
+            > echo two > /two
+            > RUN /bin/sh -c echo one > /one
+            > EOF # buildkit
+            > three
+            > RUN /bin/sh -c <<EOF cat > /three
+            > SHELL [/bin/sh -e -c]
+            > RUN /bin/sh -e -c echo $0 > /four # buildkit
+            > ENV A=env
+            > ARG B=arg
+            > RUN |1 B=arg /bin/sh -e -c echo $A $B $PWD $(id -u) $HOME > /five # buildkit
+            > RUN |1 B=arg /bin/sh -e -c rm /five /one # buildkit
+            /four file 644 0:0 8 "/bin/sh\n"
+            /json file file 644 0:0 0 ""
+            /shell file 644 0:0 6 "shell\n"
+            /three file 644 0:0 6 "three\n"
+            /two file 644 0:0 4 "two\n"
+        "#]],
     );
 }
 
@@ -88,7 +152,31 @@ fn users_and_directories() {
     check(
         &[("Dockerfile", "FROM busybox\nWORKDIR /a/b\nWORKDIR c\nRUN pwd > pwd && chmod 777 .\nUSER user\nRUN id > id\nUSER 7:staff\n\
                           RUN id > id2; touch /root/no || true\nWORKDIR /as/user\nCOPY f f\n"), ("f", "f\n")],
-        expect![[r#""#]],
+        expect![[r#"
+            User: "7:staff"
+            Env: ["PATH=/bin"]
+            Cmd: ["sh"]
+            ArgsEscaped: true
+            WorkingDir: "/as/user"
+            > WORKDIR /a/b
+            > WORKDIR /a/b/c
+            > RUN /bin/sh -c pwd > pwd && chmod 777 . # buildkit
+            > USER user
+            > RUN /bin/sh -c id > id # buildkit
+            > USER 7:staff
+            > RUN /bin/sh -c id > id2; touch /root/no || true # buildkit
+            > WORKDIR /as/user
+            > COPY f f # buildkit
+            /a dir 755 0:0
+            /a/b dir 755 0:0
+            /a/b/c dir 777 0:0
+            /a/b/c/id file 644 1000:1000 58 "uid=1000(user) gid=1000(user) groups=50(staff),1000(user)\n"
+            /a/b/c/id2 file 644 7:50 37 "uid=7 gid=50(staff) groups=50(staff)\n"
+            /a/b/c/pwd file 644 0:0 7 "/a/b/c\n"
+            /as dir 755 7:50
+            /as/user dir 755 7:50
+            /as/user/f file 644 0:0 2 "f\n"
+        "#]],
     );
 }
 
@@ -98,13 +186,44 @@ fn what_only_the_config_tells() {
         &[("Dockerfile", "FROM busybox\nMAINTAINER me\nLABEL a=1 \"b c\"=\"d e\"\nENV X=1 Y=\"2 3\"\nENV OLD form of it\nEXPOSE 80 53/udp 9000-9002\n\
                           VOLUME /data [\"/x\"]\nVOLUME [\"/y\"]\nSTOPSIGNAL SIGUSR1\nHEALTHCHECK --interval=5s --retries=2 CMD wget -q localhost\n\
                           ONBUILD RUN echo on\nUSER user\nENTRYPOINT [\"/bin/sh\", \"-c\"]\nCMD [\"echo\", \"hi\"]\n")],
-        expect![[r#""#]],
+        expect![[r#"
+            User: "user"
+            ExposedPorts: {"53/udp":{},"80/tcp":{},"9000/tcp":{},"9001/tcp":{},"9002/tcp":{}}
+            Env: ["PATH=/bin","X=1","Y=2 3","OLD=form of it"]
+            Entrypoint: ["/bin/sh","-c"]
+            Cmd: ["echo","hi"]
+            Healthcheck: {"Test":["CMD-SHELL","wget -q localhost"],"Interval":5000000000,"Retries":2}
+            ArgsEscaped: true
+            Volumes: {"/data":{},"/y":{},"[/x]":{}}
+            WorkingDir: "/"
+            OnBuild: ["RUN echo on"]
+            Labels: {"a":"1","b c":"d e"}
+            StopSignal: "SIGUSR1"
+            > MAINTAINER me
+            > LABEL a=1 b c=d e
+            > ENV X=1 Y=2 3
+            > ENV OLD=form of it
+            > EXPOSE [53/udp 80/tcp 9000/tcp 9001/tcp 9002/tcp]
+            > VOLUME [/data [/x]]
+            > VOLUME [/y]
+            > STOPSIGNAL SIGUSR1
+            > HEALTHCHECK {Test:[CMD-SHELL wget -q localhost] Interval:5s Timeout:0s StartPeriod:0s StartInterval:0s Retries:2}
+            > USER user
+            > ENTRYPOINT ["/bin/sh" "-c"]
+            > CMD ["echo" "hi"]
+        "#]],
     );
 }
 
 #[test]
 fn an_entrypoint_resets_the_command_of_the_base() {
-    check(&[("Dockerfile", "FROM busybox\nENTRYPOINT echo hi\n")], expect![[r#""#]]);
+    check(&[("Dockerfile", "FROM busybox\nENTRYPOINT echo hi\n")], expect![[r#"
+        Env: ["PATH=/bin"]
+        Entrypoint: ["/bin/sh","-c","echo hi"]
+        ArgsEscaped: true
+        WorkingDir: "/"
+        > ENTRYPOINT ["/bin/sh" "-c" "echo hi"]
+    "#]]);
 }
 
 #[test]
@@ -113,7 +232,23 @@ fn variables() {
         &[("Dockerfile", "ARG TAG=latest\nARG NAME=wrong\nFROM busybox:${TAG}\nARG NAME=${TAG:-none}name\nARG TAG\n\
                           ENV V=${NAME}-$TAG-${UNSET:-default}-${TAG:+set}-${TAG#la}-${TAG%est}-${TAG/t/T}-\\$esc-'$single'\n\
                           WORKDIR /$V\nCOPY $TAG.txt ${TAG}.txt\nLABEL l=$V\nRUN echo \"$V ${NAME}\" > run\n"), ("latest.txt", "x")],
-        expect![[r#""#]],
+        expect![[r#"
+            Env: ["PATH=/bin","V=nonename-latest-default-set-test-lat-laTest-$esc-$single"]
+            Cmd: ["sh"]
+            ArgsEscaped: true
+            WorkingDir: "/nonename-latest-default-set-test-lat-laTest-$esc-$single"
+            Labels: {"l":"nonename-latest-default-set-test-lat-laTest-$esc-$single"}
+            > ARG NAME=nonename
+            > ARG TAG=latest
+            > ENV V=nonename-latest-default-set-test-lat-laTest-$esc-$single
+            > WORKDIR /nonename-latest-default-set-test-lat-laTest-$esc-$single
+            > COPY latest.txt latest.txt # buildkit
+            > LABEL l=nonename-latest-default-set-test-lat-laTest-$esc-$single
+            > RUN |2 NAME=nonename TAG=latest /bin/sh -c echo "$V ${NAME}" > run # buildkit
+            /nonename-latest-default-set-test-lat-laTest-$esc-$single dir 755 0:0
+            /nonename-latest-default-set-test-lat-laTest-$esc-$single/latest.txt file 644 0:0 1 "x"
+            /nonename-latest-default-set-test-lat-laTest-$esc-$single/run file 644 0:0 66 "nonename-latest-default-set-test-lat-laTest-$esc-$single nonename\n"
+        "#]],
     );
 }
 
@@ -138,7 +273,15 @@ fn ignored_files_are_not_there() {
         ("dir/deep/er/x", ""),
         ("dir/y", ""),
     ];
-    check(&files, expect![[r#""#]]);
+    check(&files, expect![[r#"
+        Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+        WorkingDir: "/"
+        /dir dir 755 0:0
+        /dir/deep dir 755 0:0
+        /dir/deep/er dir 755 0:0
+        /dir/y file 644 0:0 0 ""
+        /keep.log file 644 0:0 0 ""
+    "#]]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! (`ProcessStep`). Everything that needs the host's paths comes before `Pivot`, all that is looked up in the root is
 //! looked up inside of it by `openat2`, and what takes rights away comes last.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -176,9 +177,10 @@ const MOST_LAYERS: usize = 500;
 fn root(root: &Root, machine: &Machine, stub: &Path) -> Step {
     match root {
         Root::Overlay { lowers, upper, work } => {
+            let lowers = distinct(lowers);
             let bottom = (lowers.len() < MOST_LAYERS).then(|| stub.to_owned());
             Step::Overlay {
-                lowers: bottom.iter().chain(lowers).cloned().collect(),
+                lowers: bottom.into_iter().chain(lowers).collect(),
                 upper: upper.clone(),
                 work: work.clone(),
                 user_xattrs: machine.rung == Rung::SingleId,
@@ -186,6 +188,15 @@ fn root(root: &Root, machine: &Machine, stub: &Path) -> Step {
         }
         Root::Dir(path) => Step::RootDirectory(path.clone()),
     }
+}
+
+/// Overlayfs refuses a directory that is there twice. Only the upper one is ever seen: of all that is in it, it says
+/// the same as the lower one, and it says it later.
+fn distinct(lowers: &[PathBuf]) -> Vec<PathBuf> {
+    let mut seen = BTreeSet::new();
+    let mut distinct: Vec<PathBuf> = lowers.iter().rev().filter(|lower| seen.insert(*lower)).cloned().collect();
+    distinct.reverse();
+    distinct
 }
 
 fn mount(mount: &super::spec::Mount) -> Step {
