@@ -13,7 +13,7 @@ mod mistakes;
 pub mod output;
 pub mod request;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cache::Store;
@@ -64,9 +64,6 @@ pub fn run(args: BuildArgs, global: Global) -> Result<(), Problem> {
     Ok(())
 }
 
-/// How often a build begins again because something in the store was lost or damaged.
-const ATTEMPTS: usize = 8;
-
 /// One build, with all that it needs.
 struct Build<'a> {
     request: &'a Request,
@@ -84,14 +81,17 @@ impl Build<'_> {
         let lowered = self.lower(&dockerfile)?;
         let executor = self.executor(&lowered)?;
         self.interrupts.be_orderly();
-        for _ in 0..ATTEMPTS {
+        let mut lost = BTreeSet::new();
+        loop {
             match self.make(&dockerfile, &lowered, &executor) {
                 // The store knows by now what it has lost, and so the next attempt makes it again.
-                Err(Problem { kind: Kind::Gone, message, .. }) => self.warn(&message),
+                Err(Problem { kind: Kind::Gone, message, .. }) if lost.insert(message.clone()) => self.warn(&message),
+                Err(problem) if problem.kind == Kind::Gone => {
+                    return Err(problem.kind(Kind::Build).hint("it is a base image's: build or pull that again"));
+                }
                 made => return made,
             }
         }
-        self.make(&dockerfile, &lowered, &executor)
     }
 
     fn make(
