@@ -16,6 +16,7 @@ mod read;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
@@ -63,6 +64,8 @@ pub struct Context {
     root: OwnedFd,
     rules: Arc<dyn IgnoreRules>,
     known: StatFile,
+    /// A file was read whose digest was not known.
+    learned: AtomicBool,
     opened: SystemTime,
     top: Dir,
 }
@@ -94,7 +97,7 @@ impl Context {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(dir, flags, Mode::empty())
             .map_err(|errno| ContextError::Open { path: dir.to_owned(), source: errno.into() })?;
-        Ok(Self { dir: dir.to_owned(), root, rules, known, opened, top: Dir::default() })
+        Ok(Self { dir: dir.to_owned(), root, rules, known, learned: AtomicBool::new(false), opened, top: Dir::default() })
     }
 
     /// The same directory, nothing of it read yet; every file will be read again.
@@ -123,8 +126,11 @@ impl Context {
         }
     }
 
-    /// Saves to `target` what was read, for the next build.
+    /// Saves to `target` what was read, for the next build; does nothing where nothing new was.
     pub fn save(&self, target: &Path) -> Result<(), cache::Error> {
+        if !self.learned.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let mut writer = StatFileWriter::new(self.opened);
         self.top.record(&mut Vec::new(), &mut writer);
         writer.save(target)

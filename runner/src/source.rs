@@ -302,7 +302,8 @@ impl Images {
         }
         let layers: Vec<LayerId> =
             resolved.config.rootfs.diff_ids.iter().map(|diff_id| LayerId::Pulled(*diff_id)).collect();
-        let id = self.store.put_image(&resolved.config_bytes, &layers, Some(resolved.digest)).map_err(fail)?;
+        // What is only built on is no image of the store, to be listed and removed by name.
+        let id = ImageId(self.store.put_blob(&resolved.config_bytes).map_err(fail)?);
         let to = Resolution { manifest: resolved.digest, image: Some(id), resolved: std::time::SystemTime::now() };
         self.store.put_resolution(reference, platform, &to).map_err(fail)?;
         Ok(Found { id, digest: resolved.digest, config: resolved.config.clone(), layers })

@@ -18,6 +18,9 @@ const BUFFER: usize = 128 << 10;
 
 impl Context {
     pub(super) fn hash_all(&self, paths: &[&[u8]]) -> Result<Vec<ReadFile>, ContextError> {
+        if !paths.is_empty() {
+            self.learned.store(true, Ordering::Relaxed);
+        }
         let batches: Vec<&[&[u8]]> = paths.chunks(BATCH).collect();
         let next = AtomicUsize::new(0);
         let threads = batches.len().min(MAX_THREADS);
