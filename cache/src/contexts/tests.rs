@@ -1,3 +1,5 @@
+//! Stat records: what is found again, and what is not trusted.
+
 use std::fs;
 use std::time::{Duration, Instant, SystemTime};
 

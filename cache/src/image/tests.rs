@@ -1,3 +1,5 @@
+//! How images are found and when they were made.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Blobs: stored, verified, set aside when damaged.
+
 use std::fs;
 use std::io::Write;
 

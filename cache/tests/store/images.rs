@@ -1,3 +1,5 @@
+//! Images and their names.
+
 use cache::{Depth, Error, Resolution, Store};
 use oci::{Digest, ImageId, Platform, Reference};
 

@@ -1,3 +1,5 @@
+//! Layers: committed, lost, damaged.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 

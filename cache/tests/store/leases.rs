@@ -1,3 +1,5 @@
+//! Leases and what dead processes leave.
+
 use std::fs;
 
 use cache::{Depth, Error, Store};

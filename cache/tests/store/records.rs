@@ -1,3 +1,5 @@
+//! Records and the locks of keys.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cache::{LayerBlob, Origin};

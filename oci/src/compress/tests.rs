@@ -1,3 +1,5 @@
+//! Streams compressed and read back.
+
 use proptest::prelude::*;
 
 use super::*;

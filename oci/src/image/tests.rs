@@ -1,3 +1,5 @@
+//! Image configs read and written.
+
 use super::*;
 use expect_test::expect;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Manifests and indexes, sound and hostile.
+
 use super::*;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;

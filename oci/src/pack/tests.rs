@@ -1,3 +1,5 @@
+//! Trees packed as tars, always the same.
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::sync::Arc;

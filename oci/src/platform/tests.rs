@@ -1,3 +1,5 @@
+//! Platforms: how they are written, and which matches which.
+
 use super::*;
 use expect_test::expect;
 use proptest::prelude::*;

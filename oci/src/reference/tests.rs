@@ -1,3 +1,5 @@
+//! Names of images, and what is none.
+
 use super::*;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Tar streams read and written.
+
 use std::io::Read;
 
 use expect_test::expect;

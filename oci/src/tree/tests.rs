@@ -1,3 +1,5 @@
+//! Trees: their order, their digests, their bytes.
+
 use std::time::Instant;
 
 use expect_test::expect;

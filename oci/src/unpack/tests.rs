@@ -1,3 +1,5 @@
+//! Archives unpacked, sound and hostile.
+
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::PathBuf;

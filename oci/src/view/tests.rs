@@ -1,3 +1,5 @@
+//! Stacks of layers seen as one filesystem.
+
 use std::collections::BTreeMap;
 
 use expect_test::expect;

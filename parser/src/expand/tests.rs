@@ -1,3 +1,5 @@
+//! Variables expanded as shells and BuildKit do.
+
 use std::path::Path;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Which paths an ignore file leaves out.
+
 use std::path::Path;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Dockerfiles and the graphs they come to.
+
 use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};

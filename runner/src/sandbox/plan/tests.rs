@@ -1,3 +1,5 @@
+//! Sandboxes and the steps they are made by.
+
 use expect_test::{Expect, expect};
 
 use super::*;

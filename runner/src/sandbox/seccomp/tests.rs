@@ -1,3 +1,5 @@
+//! The filter, judged system call by system call.
+
 use super::*;
 
 /// Runs a filter as the kernel would.
