@@ -115,7 +115,7 @@ impl View {
     /// What the task of this name said before it failed.
     pub fn last_words(&self, name: &str) -> Option<LastWords> {
         let inner = self.shared.lock();
-        let task = inner.tasks.iter().rev().find(|task| task.name == name && task.has_output())?;
+        let task = inner.tasks.iter().rev().find(|task| task.name == name && task.has_failed())?;
         Some(LastWords { name: task.name.clone(), lines: task.tail().map(str::to_owned).collect() })
     }
 

@@ -18,7 +18,7 @@ const DIRECTIONS: [(&str, &[&str]); 8] = [
 ];
 
 /// What only `cli` may use: it alone prints, reads the environment and draws.
-const ONLY_IN_CLI: [&str; 3] = ["clap", "indicatif", "anyhow"];
+const ONLY_IN_CLI: [&str; 2] = ["clap", "anyhow"];
 const ONLY_IN_CLI_CALLS: [&str; 6] = ["println!", "eprintln!", "print!(", "eprint!(", "env::var", "env::home_dir"];
 
 fn workspace() -> PathBuf {

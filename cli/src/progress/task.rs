@@ -143,8 +143,8 @@ impl Task {
         self.tail.iter().map(String::as_str)
     }
 
-    pub fn has_output(&self) -> bool {
-        !self.tail.is_empty()
+    pub fn has_failed(&self) -> bool {
+        matches!(self.state, State::Failed(_))
     }
 
     fn start(&mut self, now: Duration) -> Vec<Change> {
