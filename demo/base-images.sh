@@ -13,8 +13,8 @@ say() { printf '\n=== %s\n' "$*" >&2; }
 debian_root() {
   [ -s "$work/debian.tar" ] && return
   say "Debian's minimal root, by mmdebstrap (half a minute)"
-  mmdebstrap --quiet --variant=minbase --include=ca-certificates bookworm "$work/debian.tar.part"
-  mv "$work/debian.tar.part" "$work/debian.tar"
+  mmdebstrap --quiet --variant=minbase --include=ca-certificates bookworm "$work/debian.part.tar"
+  mv "$work/debian.part.tar" "$work/debian.tar"
 }
 
 # Package clients inside the images trust whom this machine trusts.
