@@ -143,6 +143,6 @@ fn a_damaged_layer_is_made_again() {
     assert_eq!(kiln.root("app")["/app/built"].contents, b"newb");
     // What was never needed again is still damaged.
     kiln.run(["cache", "fsck"]).fails(1, &["--repair"]);
-    while kiln.run(["cache", "fsck", "--repair"]).status != 0 {}
+    kiln.run(["cache", "fsck", "--repair"]).ok();
     kiln.run(["cache", "fsck"]).ok();
 }
