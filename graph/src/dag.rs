@@ -1,8 +1,8 @@
 //! The graph: vertices, and which is input to which. Knows ops only as the labels of vertices.
 
+use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
-use petgraph::Direction;
 
 use crate::op::Op;
 
@@ -92,8 +92,11 @@ impl Graph {
 
     /// The inputs of `id`, by slot.
     pub fn inputs(&self, id: VertexId) -> Vec<VertexId> {
-        let mut inputs: Vec<_> =
-            self.dag.edges_directed(id.0, Direction::Incoming).map(|edge| (*edge.weight(), VertexId(edge.source()))).collect();
+        let mut inputs: Vec<_> = self
+            .dag
+            .edges_directed(id.0, Direction::Incoming)
+            .map(|edge| (*edge.weight(), VertexId(edge.source())))
+            .collect();
         inputs.sort_unstable();
         inputs.into_iter().map(|(_, input)| input).collect()
     }

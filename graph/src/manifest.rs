@@ -49,7 +49,8 @@ impl Manifest {
         let mut bytes = Vec::with_capacity(size);
         for field in &self.fields {
             for part in [field.name.as_bytes(), &field.value] {
-                let length = u32::try_from(part.len()).expect("a field is smaller than 4 GiB: limits are checked on input");
+                let length =
+                    u32::try_from(part.len()).expect("a field is smaller than 4 GiB: limits are checked on input");
                 bytes.extend_from_slice(&length.to_le_bytes());
                 bytes.extend_from_slice(part);
             }

@@ -33,9 +33,22 @@ pub enum SourceOp {
     },
     /// A directory of the machine, known to the executor by `name` (`context`, or a named context). What is
     /// ignored in it is the executor's to know.
-    Local { name: String },
-    Git { url: String, reference: Option<String>, subdir: Option<String>, keep_git_dir: bool },
-    Http { url: String, checksum: Option<Digest>, filename: Option<String>, mode: Option<u32>, owner: Option<Owner> },
+    Local {
+        name: String,
+    },
+    Git {
+        url: String,
+        reference: Option<String>,
+        subdir: Option<String>,
+        keep_git_dir: bool,
+    },
+    Http {
+        url: String,
+        checksum: Option<Digest>,
+        filename: Option<String>,
+        mode: Option<u32>,
+        owner: Option<Owner>,
+    },
 }
 
 /// Runs a process on a root filesystem; the result is the root with what the process changed.
@@ -84,13 +97,42 @@ pub struct Mount {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MountKind {
     /// `source` of the input at `from` (scratch when absent). What is written to it is thrown away.
-    Bind { from: Option<Slot>, source: String },
-    Cache { id: String, sharing: Sharing, from: Option<Slot>, source: String, mode: u32, uid: u32, gid: u32 },
-    Tmpfs { size: Option<u64> },
-    Secret { id: String, required: bool, mode: u32, uid: u32, gid: u32, env: Option<String> },
-    Ssh { id: String, required: bool, mode: u32, uid: u32, gid: u32 },
+    Bind {
+        from: Option<Slot>,
+        source: String,
+    },
+    Cache {
+        id: String,
+        sharing: Sharing,
+        from: Option<Slot>,
+        source: String,
+        mode: u32,
+        uid: u32,
+        gid: u32,
+    },
+    Tmpfs {
+        size: Option<u64>,
+    },
+    Secret {
+        id: String,
+        required: bool,
+        mode: u32,
+        uid: u32,
+        gid: u32,
+        env: Option<String>,
+    },
+    Ssh {
+        id: String,
+        required: bool,
+        mode: u32,
+        uid: u32,
+        gid: u32,
+    },
     /// A file with these bytes, as here-document scripts with an interpreter of their own are run.
-    File { contents: Vec<u8>, mode: u32 },
+    File {
+        contents: Vec<u8>,
+        mode: u32,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -69,8 +69,7 @@ impl Format {
     pub const MAGIC: usize = 6;
 
     pub fn detect(first: &[u8]) -> Self {
-        let is_skippable_frame =
-            first.len() >= 4 && first[0] & 0xf0 == 0x50 && first[1..4] == [0x2a, 0x4d, 0x18];
+        let is_skippable_frame = first.len() >= 4 && first[0] & 0xf0 == 0x50 && first[1..4] == [0x2a, 0x4d, 0x18];
         match first {
             [0x1f, 0x8b, 8, ..] => Self::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,

@@ -103,9 +103,7 @@ impl ChainId {
     /// The chain id of `layers`, bottom first; `None` for no layers.
     pub fn of(layers: &[DiffId]) -> Option<Self> {
         let (first, rest) = layers.split_first()?;
-        let chain = rest.iter().fold(first.0, |below, layer| {
-            Digest::of(format!("{below} {}", layer.0).as_bytes())
-        });
+        let chain = rest.iter().fold(first.0, |below, layer| Digest::of(format!("{below} {}", layer.0).as_bytes()));
         Some(Self(chain))
     }
 }

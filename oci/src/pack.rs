@@ -58,7 +58,9 @@ pub struct Packed {
 pub enum PackError {
     #[error("cannot read `{path}`: {source}")]
     Read { path: String, source: io::Error },
-    #[error("`{path}` has {found} bytes, and {expected} when its layer was made: the store was changed behind our back")]
+    #[error(
+        "`{path}` has {found} bytes, and {expected} when its layer was made: the store was changed behind our back"
+    )]
     Size { path: String, expected: u64, found: String },
     #[error("`{path}` cannot be in a layer: the names that begin with `.wh.` say what a layer removes")]
     WhiteoutName { path: String },

@@ -30,11 +30,24 @@ pub struct Member {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MemberKind {
     /// A file of `size` bytes. When there are `extents`, they are all that its data holds; the rest is zeros.
-    File { size: u64, extents: Option<Vec<Extent>> },
-    HardLink { target: Vec<u8> },
-    Symlink { target: Vec<u8> },
-    CharDevice { major: u32, minor: u32 },
-    BlockDevice { major: u32, minor: u32 },
+    File {
+        size: u64,
+        extents: Option<Vec<Extent>>,
+    },
+    HardLink {
+        target: Vec<u8>,
+    },
+    Symlink {
+        target: Vec<u8>,
+    },
+    CharDevice {
+        major: u32,
+        minor: u32,
+    },
+    BlockDevice {
+        major: u32,
+        minor: u32,
+    },
     Dir,
     Fifo,
 }

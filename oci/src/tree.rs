@@ -46,15 +46,30 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file: bytes, and the blake3 of them.
-    File { size: u64, content: ContentDigest },
+    File {
+        size: u64,
+        content: ContentDigest,
+    },
     /// A further name of a file of this layer, by that file's path. Of the names of one file, the first in tree
     /// order is the `File`. Its [`Meta`] is the file's.
-    HardLink { target: Box<[u8]> },
+    HardLink {
+        target: Box<[u8]>,
+    },
     /// A directory. An opaque one hides what the layers below hold at its path.
-    Dir { opaque: bool },
-    Symlink { target: Box<[u8]> },
-    CharDevice { major: u32, minor: u32 },
-    BlockDevice { major: u32, minor: u32 },
+    Dir {
+        opaque: bool,
+    },
+    Symlink {
+        target: Box<[u8]>,
+    },
+    CharDevice {
+        major: u32,
+        minor: u32,
+    },
+    BlockDevice {
+        major: u32,
+        minor: u32,
+    },
     Fifo,
     /// The path does not exist, whatever the layers below say. Its [`Meta`] is the default one.
     Whiteout,
@@ -227,11 +242,7 @@ impl Entry {
 
     /// The directory that stands where a layer holds something but says nothing of its parent: 0755, root's.
     pub fn implied_dir(path: &[u8]) -> Self {
-        Self {
-            path: path.into(),
-            kind: Kind::Dir { opaque: false },
-            meta: Meta { mode: 0o755, ..Meta::default() },
-        }
+        Self { path: path.into(), kind: Kind::Dir { opaque: false }, meta: Meta { mode: 0o755, ..Meta::default() } }
     }
 
     /// The path as messages show it.

@@ -34,7 +34,7 @@ use model::{Existing, Model};
 
 /// What is read of a large file at a time.
 const CHUNK: usize = 256 << 10;
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// How an archive is unpacked.
 #[derive(Debug, Clone)]
@@ -161,8 +161,12 @@ impl<R: Read> Unpacker<'_, R> {
             MemberKind::Symlink { target } => self.other(&path, Kind::Symlink { target: target.into() }, member.meta),
             // On a disk, this one is a whiteout, and overlayfs would take it for one.
             MemberKind::CharDevice { major: 0, minor: 0 } => self.hide(&path),
-            MemberKind::CharDevice { major, minor } => self.other(&path, Kind::CharDevice { major, minor }, member.meta),
-            MemberKind::BlockDevice { major, minor } => self.other(&path, Kind::BlockDevice { major, minor }, member.meta),
+            MemberKind::CharDevice { major, minor } => {
+                self.other(&path, Kind::CharDevice { major, minor }, member.meta)
+            }
+            MemberKind::BlockDevice { major, minor } => {
+                self.other(&path, Kind::BlockDevice { major, minor }, member.meta)
+            }
             MemberKind::Fifo => self.other(&path, Kind::Fifo, member.meta),
         }
     }
@@ -256,7 +260,9 @@ impl<R: Read> Unpacker<'_, R> {
         for extent in extents {
             hash_zeros(&mut hasher, extent.offset - end);
             end = extent.offset + extent.size;
-            rustix::fs::seek(fd, rustix::fs::SeekFrom::Start(extent.offset)).map_err(io::Error::from).map_err(at(path))?;
+            rustix::fs::seek(fd, rustix::fs::SeekFrom::Start(extent.offset))
+                .map_err(io::Error::from)
+                .map_err(at(path))?;
             let mut left = extent.size;
             while left > 0 {
                 let part = self.reader.data(usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK)))?;

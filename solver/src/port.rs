@@ -94,12 +94,23 @@ pub enum Update<'a> {
     Started,
     /// Its result was there already.
     Cached,
-    Output { stream: Stream, bytes: &'a [u8] },
+    Output {
+        stream: Stream,
+        bytes: &'a [u8],
+    },
     /// Part `what` of the task (a blob, a file) is at `current` of `total` bytes.
-    Bytes { what: &'a str, current: u64, total: Option<u64> },
-    Warning { message: &'a str },
+    Bytes {
+        what: &'a str,
+        current: u64,
+        total: Option<u64>,
+    },
+    Warning {
+        message: &'a str,
+    },
     Done,
-    Failed { message: &'a str },
+    Failed {
+        message: &'a str,
+    },
     Canceled,
 }
 

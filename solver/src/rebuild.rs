@@ -84,7 +84,10 @@ impl Rebuild<'_> {
         let mut keys = Keys { step: op.digest(), whole: None, seen: None, layer: None };
         keys.whole = key::whole(&op, self.job.inputs).map(|manifest| (CacheKey(manifest.digest()), manifest));
         let fresh = self.job.vertex.meta.no_cache;
-        if !fresh && let Some((key, _)) = &keys.whole && let Some(layers) = self.recorded(key) {
+        if !fresh
+            && let Some((key, _)) = &keys.whole
+            && let Some(layers) = self.recorded(key)
+        {
             return Ok((layers, Found::Hit, *key));
         }
         if let Some(Sight { fields, layer }) = self.ports.executor.sight(self.job)? {

@@ -34,12 +34,8 @@ pub struct Schedule<'g> {
 
 impl<'g> Schedule<'g> {
     pub fn new(graph: &'g Graph, targets: &[VertexId]) -> Self {
-        let mut schedule = Self {
-            graph,
-            states: vec![State::Unneeded; graph.len()],
-            ready: BTreeSet::new(),
-            running: 0,
-        };
+        let mut schedule =
+            Self { graph, states: vec![State::Unneeded; graph.len()], ready: BTreeSet::new(), running: 0 };
         let mut open: Vec<VertexId> = targets.to_vec();
         while let Some(id) = open.pop() {
             if schedule.states[id.index()] != State::Unneeded {

@@ -392,7 +392,6 @@ fn several_images_share_their_blobs() {
         Ok(Box::new(Cursor::new(&sample.layer)) as Box<dyn Read>)
     };
     let manifests = write_tar(Form::Docker, &images, &mut open, &mut out).unwrap();
-    drop(open);
     assert_eq!((manifests.len(), opened), (2, 1));
     let names = |image: &ArchiveImage| image.names.iter().map(|name| name.parse().unwrap()).collect::<Vec<Reference>>();
     let read = images_in(&out).unwrap();

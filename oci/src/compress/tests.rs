@@ -18,7 +18,10 @@ fn inflate(bytes: &[u8]) -> (Format, Vec<u8>) {
 }
 
 fn sample(size: usize) -> Vec<u8> {
-    (0..size as u64).flat_map(|i| ((i / 7).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40).to_le_bytes()).take(size).collect()
+    (0..size as u64)
+        .flat_map(|i| ((i / 7).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40).to_le_bytes())
+        .take(size)
+        .collect()
 }
 
 #[test]

@@ -232,7 +232,7 @@ fn a_tail_is_read_from_where_the_caller_stands() {
 fn what_fails_in_passing_is_tried_again_and_not_for_ever() {
     let attempts = AtomicUsize::new(0);
     let server = faulty(move |_, call, out| {
-        let fails = call.path.contains("/down/") || attempts.fetch_add(1, Ordering::SeqCst) % 2 == 0;
+        let fails = call.path.contains("/down/") || attempts.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
         if fails {
             answer(out, "500 Internal Server Error", "", b"oops");
         }

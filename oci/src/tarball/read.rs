@@ -347,9 +347,9 @@ fn signed(field: &[u8]) -> Option<i64> {
     if field.first()? & 0x80 != 0 {
         let negative = field[0] & 0x40 != 0;
         let first = if negative { i128::from(field[0]) - 256 } else { i128::from(field[0] & 0x7f) };
-        let value = field[1..].iter().try_fold(first, |value, byte| {
-            value.checked_mul(256).map(|value| value + i128::from(*byte))
-        })?;
+        let value = field[1..]
+            .iter()
+            .try_fold(first, |value, byte| value.checked_mul(256).map(|value| value + i128::from(*byte)))?;
         return i64::try_from(value).ok();
     }
     let digits = until_nul(field).trim_ascii();

@@ -113,7 +113,8 @@ fn others_long_names_and_sparse_files_are_read() {
         .iter()
         .flat_map(|(key, value)| write::record(format!("GNU.sparse.{key}").as_bytes(), value.as_bytes()))
         .collect();
-    let mut bytes = write(&[(file("pax", records.len() as u64), &records[..]), (file("stored", data.len() as u64), &data)]);
+    let mut bytes =
+        write(&[(file("pax", records.len() as u64), &records[..]), (file("stored", data.len() as u64), &data)]);
     bytes[156] = b'x';
     bytes[148..156].fill(b' ');
     let sum: u32 = bytes[..512].iter().map(|byte| u32::from(*byte)).sum();
@@ -128,7 +129,8 @@ fn others_long_names_and_sparse_files_are_read() {
 fn damage_is_told() {
     let bytes = write(&samples());
     let error = |bytes: &[u8]| read(bytes).expect_err("damaged").to_string();
-    expect!["the archive ends in the middle of a member, at byte 1024"].assert_eq(&error(&bytes[..1026]).replace("1026", "1024"));
+    expect!["the archive ends in the middle of a member, at byte 1024"]
+        .assert_eq(&error(&bytes[..1026]).replace("1026", "1024"));
     let mut bad = bytes.clone();
     bad[0] ^= 1;
     expect!["the archive is damaged at byte 0: the checksum of a header is wrong"].assert_eq(&error(&bad));

@@ -168,7 +168,9 @@ fn pax_records(member: &Member) -> Vec<u8> {
     let meta = &member.meta;
     match &member.kind {
         MemberKind::File { size, .. } if *size > MAX_12 => say(b"size", size.to_string().into()),
-        MemberKind::HardLink { target } | MemberKind::Symlink { target } if target.len() > 100 || !target.is_ascii() => {
+        MemberKind::HardLink { target } | MemberKind::Symlink { target }
+            if target.len() > 100 || !target.is_ascii() =>
+        {
             say(b"linkpath", target.clone());
         }
         _ => {}

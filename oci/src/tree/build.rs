@@ -29,7 +29,10 @@ pub enum TreeError {
     NotADirectory { path: String, child: String },
     #[error("the hard link `{path}` names `{target}`, which is no file of the same layer")]
     HardLink { path: String, target: String },
-    #[error("the target of the symbolic link `{path}` is empty, longer than {} bytes, or holds a NUL byte", path::MAX_PATH)]
+    #[error(
+        "the target of the symbolic link `{path}` is empty, longer than {} bytes, or holds a NUL byte",
+        path::MAX_PATH
+    )]
     Symlink { path: String },
     #[error("the extended attribute `{name}` of `{path}` is larger than the kernel allows, or its name is not allowed")]
     Xattr { path: String, name: String },
@@ -175,10 +178,8 @@ fn settle_hard_links(entries: &mut [Entry]) -> Result<(), TreeError> {
     let mut links = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
         if let Kind::HardLink { target } = &entry.kind {
-            let file = find_file(entries, target).ok_or_else(|| TreeError::HardLink {
-                path: entry.display(),
-                target: path::display(target),
-            })?;
+            let file = find_file(entries, target)
+                .ok_or_else(|| TreeError::HardLink { path: entry.display(), target: path::display(target) })?;
             links.push((file, index));
         }
     }

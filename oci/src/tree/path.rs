@@ -109,8 +109,7 @@ mod tests {
 
     #[test]
     fn the_order_is_depth_first() {
-        let sorted: [&[u8]; 9] =
-            [b"a", b"a/b", b"a/b/c", b"a/b-", b"a\x01", b"a-", b"a-/x", b"a0", b"b"];
+        let sorted: [&[u8]; 9] = [b"a", b"a/b", b"a/b/c", b"a/b-", b"a\x01", b"a-", b"a-/x", b"a0", b"b"];
         for (i, a) in sorted.iter().enumerate() {
             for (j, b) in sorted.iter().enumerate() {
                 assert_eq!(compare(a, b), i.cmp(&j), "{} {}", display(a), display(b));

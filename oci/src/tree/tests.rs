@@ -66,12 +66,15 @@ fn what_is_no_tree_is_refused() {
 /// The digests of stored layers and the keys made of them depend on these: a new value needs a new version.
 #[test]
 fn the_digest_is_what_it_was() {
-    expect!["blake3:ffff4b52fdad6e275c6e5b3e8cf28b6b78ed12feaf7f0dc90564bb9948e2b77c"].assert_eq(&Tree::default().digest().to_string());
+    expect!["blake3:ffff4b52fdad6e275c6e5b3e8cf28b6b78ed12feaf7f0dc90564bb9948e2b77c"]
+        .assert_eq(&Tree::default().digest().to_string());
     let made = tree("a opaque\na/f file hello\na/h hard a/f\nb link a\nc wh\nd fifo\ne char");
-    expect!["blake3:ba5673b1cedc323859a2ac35a5849987ec956ff47e3fadbe9cfd68a9d9ee933b"].assert_eq(&made.digest().to_string());
+    expect!["blake3:ba5673b1cedc323859a2ac35a5849987ec956ff47e3fadbe9cfd68a9d9ee933b"]
+        .assert_eq(&made.digest().to_string());
     let mut xattr = made.entries().to_vec();
     xattr[0].meta.xattrs.push((b"user.x"[..].into(), b"y"[..].into()));
-    expect!["blake3:6a57fb60918b1e54cf0201f34e9a2eca01911a1a146b6e4c3fffa2127e52899c"].assert_eq(&Tree::from_sorted(xattr).digest().to_string());
+    expect!["blake3:6a57fb60918b1e54cf0201f34e9a2eca01911a1a146b6e4c3fffa2127e52899c"]
+        .assert_eq(&Tree::from_sorted(xattr).digest().to_string());
 }
 
 #[test]
@@ -82,7 +85,8 @@ fn the_digest_tells_contents_not_times() {
     let later = Tree::from_sorted(later);
     assert_eq!(later.digest(), made.digest());
     assert_eq!(later.newest_mtime(), Some(Mtime { secs: 9, nanos: 1 }));
-    for change in ["a dir\na/f file hellp\na/g file x", "a dir\na/f file hello", "a opaque\na/f file hello\na/g file x"] {
+    for change in ["a dir\na/f file hellp\na/g file x", "a dir\na/f file hello", "a opaque\na/f file hello\na/g file x"]
+    {
         assert_ne!(tree(change).digest(), made.digest(), "{change}");
     }
     assert_eq!(tree("f file hello\ng file x").digest(), made.contents_digest(b"a").expect("a directory"));

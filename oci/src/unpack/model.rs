@@ -23,7 +23,10 @@ pub(super) struct Model {
 
 #[derive(Debug, Clone)]
 enum Node {
-    Dir { opaque: bool, meta: Meta },
+    Dir {
+        opaque: bool,
+        meta: Meta,
+    },
     /// By its index.
     File(usize),
     /// A link, a device, a fifo, a whiteout.

@@ -93,100 +93,160 @@ fn check(lines: &str, expected: Expect) {
 
 #[test]
 fn names_that_lead_out_stay_inside() {
-    check("../../a file x\n/b/../../c file y\n/d//./e file z", expect![[r#"
+    check(
+        "../../a file x\n/b/../../c file y\n/d//./e file z",
+        expect![[r#"
         a file 1
         c file 1
         d dir
         d/e file 1
-    "#]]);
-    check("../canary/f file x", expect![[r#"
+    "#]],
+    );
+    check(
+        "../canary/f file x",
+        expect![[r#"
         canary dir
         canary/f file 1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn planted_links_are_resolved_inside() {
-    check("out link /else/where\nout/f file bad", expect![[r#"
+    check(
+        "out link /else/where\nout/f file bad",
+        expect![[r#"
         else dir
         else/where dir
         else/where/f file 3
         out link /else/where
-    "#]]);
-    check("up link ../../..\nup/canary/f file bad", expect![[r#"
+    "#]],
+    );
+    check(
+        "up link ../../..\nup/canary/f file bad",
+        expect![[r#"
         canary dir
         canary/f file 3
         up link ../../..
-    "#]]);
-    check("d dir\nd/l link ../e\nd/l/f file x\ne/g file y", expect![[r#"
+    "#]],
+    );
+    check(
+        "d dir\nd/l link ../e\nd/l/f file x\ne/g file y",
+        expect![[r#"
         d dir
         d/l link ../e
         e dir
         e/f file 1
         e/g file 1
-    "#]]);
-    check("out link CANARY\nout dir\nout/f file x", expect![[r#"
+    "#]],
+    );
+    check(
+        "out link CANARY\nout dir\nout/f file x",
+        expect![[r#"
         out dir
         out/f file 1
-    "#]]);
+    "#]],
+    );
     check("a link b\nb link a\na/f file x", expect!["`/a`: more than 255 symbolic links lead on, one to the next"]);
     check("f file x\nf/g file y", expect!["`/f`: `/f`, which the archive has too, is no directory"]);
 }
 
 #[test]
 fn hard_links_lead_only_to_what_came_before() {
-    check("h hard CANARY/f", expect!["the hard link `/h` names `/CANARY/f`, which is no file that came before it in the archive"]);
-    check("h hard ../canary/f", expect!["the hard link `/h` names `/../canary/f`, which is no file that came before it in the archive"]);
-    check("out link CANARY\nh hard out/f", expect!["the hard link `/h` names `/out/f`, which is no file that came before it in the archive"]);
-    check("out link CANARY/f\nh hard out", expect![[r#"
+    check(
+        "h hard CANARY/f",
+        expect!["the hard link `/h` names `/CANARY/f`, which is no file that came before it in the archive"],
+    );
+    check(
+        "h hard ../canary/f",
+        expect!["the hard link `/h` names `/../canary/f`, which is no file that came before it in the archive"],
+    );
+    check(
+        "out link CANARY\nh hard out/f",
+        expect!["the hard link `/h` names `/out/f`, which is no file that came before it in the archive"],
+    );
+    check(
+        "out link CANARY/f\nh hard out",
+        expect![[r#"
         h link CANARY/f
         out link CANARY/f
-    "#]]);
-    check("b file x\na hard b\nc hard /a", expect![[r#"
+    "#]],
+    );
+    check(
+        "b file x\na hard b\nc hard /a",
+        expect![[r#"
         a file 1
         b hard a
         c hard a
-    "#]]);
-    check("d dir\nh hard d", expect!["the hard link `/h` names `/d`, which is no file that came before it in the archive"]);
-    check("d/f file x\nd hard d/f", expect!["the hard link `/d` names `/d/f`, which is no file that came before it in the archive"]);
+    "#]],
+    );
+    check(
+        "d dir\nh hard d",
+        expect!["the hard link `/h` names `/d`, which is no file that came before it in the archive"],
+    );
+    check(
+        "d/f file x\nd hard d/f",
+        expect!["the hard link `/d` names `/d/f`, which is no file that came before it in the archive"],
+    );
     check("h hard h", expect!["the hard link `/h` names `/h`, which is no file that came before it in the archive"]);
 }
 
 #[test]
 fn the_last_of_several_counts() {
-    check("a file 1\na file 22\na/ dir\na/b file 3\na file 4444", expect![[r#"
+    check(
+        "a file 1\na file 22\na/ dir\na/b file 3\na file 4444",
+        expect![[r#"
         a file 4
-    "#]]);
-    check("a file 1\nb hard a\na file 22", expect![[r#"
+    "#]],
+    );
+    check(
+        "a file 1\nb hard a\na file 22",
+        expect![[r#"
         a file 2
         b file 1
-    "#]]);
-    check("d/a file 1\nd dir\nd link x", expect![[r#"
+    "#]],
+    );
+    check(
+        "d/a file 1\nd dir\nd link x",
+        expect![[r#"
         d link x
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn whiteouts_speak_of_the_layers_below() {
-    check(".wh.a file \nd/.wh.b file \nd/.wh..wh..opq file \n.wh..wh.plnk dir", expect![[r#"
+    check(
+        ".wh.a file \nd/.wh.b file \nd/.wh..wh..opq file \n.wh..wh.plnk dir",
+        expect![[r#"
         a wh
         d opaque
         d/b wh
-    "#]]);
-    check("a file x\n.wh.a file \nd/f file x\n.wh.d file ", expect![[r#"
+    "#]],
+    );
+    check(
+        "a file x\n.wh.a file \nd/f file x\n.wh.d file ",
+        expect![[r#"
         a file 1
         d opaque
         d/f file 1
-    "#]]);
-    check(".wh.a file \na/b file x", expect![[r#"
+    "#]],
+    );
+    check(
+        ".wh.a file \na/b file x",
+        expect![[r#"
         a opaque
         a/b file 1
-    "#]]);
-    check("n null\nd/f file x\nd null", expect![[r#"
+    "#]],
+    );
+    check(
+        "n null\nd/f file x\nd null",
+        expect![[r#"
         d opaque
         d/f file 1
         n wh
-    "#]]);
+    "#]],
+    );
     check("d/.wh.. file ", expect!["`/d/.wh..` marks nothing as removed"]);
     check(".wh. file ", expect!["`/.wh.` marks nothing as removed"]);
 
@@ -214,7 +274,10 @@ fn all_that_is_said_is_kept() {
         uid: 1000,
         gid: 2000,
         mtime: crate::tree::Mtime { secs, nanos: 0 },
-        xattrs: vec![(b"user.k"[..].into(), b"v\n"[..].into()), (b"trusted.overlay.opaque"[..].into(), b"y"[..].into())],
+        xattrs: vec![
+            (b"user.k"[..].into(), b"v\n"[..].into()),
+            (b"trusted.overlay.opaque"[..].into(), b"y"[..].into()),
+        ],
     };
     let mut bytes = Vec::new();
     let mut writer = Writer::new(&mut bytes);
@@ -229,7 +292,11 @@ fn all_that_is_said_is_kept() {
     assert_eq!(unpacked.notes, []);
     for (path, mode, secs) in [("d", 0o1777, 7), ("d/f", 0o6755, 8)] {
         let there = fs::symlink_metadata(place.root().join(path)).expect("there");
-        assert_eq!((there.mode() & 0o7777, there.uid(), there.gid(), there.mtime()), (mode, 1000, 2000, secs), "{path}");
+        assert_eq!(
+            (there.mode() & 0o7777, there.uid(), there.gid(), there.mtime()),
+            (mode, 1000, 2000, secs),
+            "{path}"
+        );
         let mut value = [0; 8];
         let size = rustix::fs::getxattr(place.root().join(path), "user.k", &mut value[..]).expect("an attribute");
         assert_eq!(&value[..size], b"v\n");
@@ -248,7 +315,8 @@ fn limits_are_told() {
     expect!["the files of the archive have more than 9 bytes together"].assert_eq(&error.to_string());
     let error = Place::new().unpack(&tar("a/b/c/d file x"), &limited(3, 9)).expect_err("too many");
     expect!["the archive has more than 3 entries"].assert_eq(&error.to_string());
-    let huge = Member { meta: Meta::default(), path: b"a".to_vec(), kind: MemberKind::File { size: 1 << 50, extents: None } };
+    let huge =
+        Member { meta: Meta::default(), path: b"a".to_vec(), kind: MemberKind::File { size: 1 << 50, extents: None } };
     let mut bytes = Vec::new();
     Writer::new(&mut bytes).begin(&huge).expect("begun");
     let error = Place::new().unpack(&bytes, &Options::layer()).expect_err("too large");
@@ -323,12 +391,41 @@ proptest! {
 
 fn any_line() -> impl Strategy<Value = String> {
     let path = prop::sample::select(vec![
-        "a", "b", "a/b", "b/a", "a/b/c", "../a", "/a", "a/../../b", "a/f", "b/f", "..", ".wh.a", "a/.wh.b", "a/.wh..wh..opq",
-        "canary/f", "../canary/f",
+        "a",
+        "b",
+        "a/b",
+        "b/a",
+        "a/b/c",
+        "../a",
+        "/a",
+        "a/../../b",
+        "a/f",
+        "b/f",
+        "..",
+        ".wh.a",
+        "a/.wh.b",
+        "a/.wh..wh..opq",
+        "canary/f",
+        "../canary/f",
     ]);
     let what = prop::sample::select(vec![
-        "dir", "file hello", "file ", "link CANARY", "link CANARY/f", "link ..", "link ../canary", "link /a", "link b",
-        "hard a", "hard b", "hard a/b", "hard CANARY/f", "hard ../canary/f", "hard a/f", "fifo", "null",
+        "dir",
+        "file hello",
+        "file ",
+        "link CANARY",
+        "link CANARY/f",
+        "link ..",
+        "link ../canary",
+        "link /a",
+        "link b",
+        "hard a",
+        "hard b",
+        "hard a/b",
+        "hard CANARY/f",
+        "hard ../canary/f",
+        "hard a/f",
+        "fifo",
+        "null",
     ]);
     (path, what).prop_map(|(path, what)| format!("{path} {what}"))
 }

@@ -37,7 +37,9 @@ pub enum Place<'a> {
     Root,
     Entry(Found<'a>),
     /// Nothing; `known` bytes of the path are that of a directory that exists.
-    Missing { known: usize },
+    Missing {
+        known: usize,
+    },
 }
 
 /// Why a path leads nowhere.
@@ -54,7 +56,8 @@ pub enum ResolveError {
 impl View {
     /// What `path` leads to, from the root.
     pub fn resolve(&self, path: &[u8], last: Last) -> Result<Resolved<'_>, ResolveError> {
-        let mut walk = Walk { view: self, asked: path, at: Vec::new(), known: 0, trail: Vec::new(), links: 0, at_file: false };
+        let mut walk =
+            Walk { view: self, asked: path, at: Vec::new(), known: 0, trail: Vec::new(), links: 0, at_file: false };
         let mut rest: VecDeque<Vec<u8>> = components(path).collect();
         while let Some(component) = rest.pop_front() {
             let keep = rest.is_empty() && last == Last::Keep;
@@ -86,10 +89,7 @@ impl<'a> Walk<'a, '_> {
     /// Goes on by one component. Returns the target of a link that is to be followed.
     fn step(&mut self, component: &[u8], keep_link: bool) -> Result<Option<Vec<u8>>, ResolveError> {
         if self.at_file {
-            return Err(ResolveError::NotADirectory {
-                path: path::display(self.asked),
-                file: path::display(&self.at),
-            });
+            return Err(ResolveError::NotADirectory { path: path::display(self.asked), file: path::display(&self.at) });
         }
         if component == b".." {
             self.at.truncate(path::parent(&self.at).len());

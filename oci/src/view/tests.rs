@@ -59,11 +59,15 @@ fn links_are_followed_inside_the_root() {
         Ok(Resolved { path, place: Place::Entry(found), trail }) => {
             format!("{} in {} by {} steps", path::display(&path), found.layer, trail.len())
         }
-        Ok(Resolved { path, place, .. }) => format!("{} {}", path::display(&path), match place {
-            Place::Root => "root".to_owned(),
-            Place::Missing { known } => format!("missing after {known}"),
-            Place::Entry(_) => unreachable!("matched above"),
-        }),
+        Ok(Resolved { path, place, .. }) => format!(
+            "{} {}",
+            path::display(&path),
+            match place {
+                Place::Root => "root".to_owned(),
+                Place::Missing { known } => format!("missing after {known}"),
+                Place::Entry(_) => unreachable!("matched above"),
+            }
+        ),
         Err(error) => error.to_string(),
     };
     expect!["/usr/bin/sh in 0 by 4 steps"].assert_eq(&show("bin/sh", Last::Follow));

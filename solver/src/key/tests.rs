@@ -148,7 +148,7 @@ fn every_input_is_in_the_whole_key() {
     let one = Value::Snapshot(vec![layer(b"a"), layer(b"b")]);
     let two = Value::Snapshot(vec![layer(b"a")]);
     let three = Value::Snapshot(vec![layer(b"b")]);
-    assert_ne!(key(&[one.clone()]), key(&[two.clone(), three.clone()]));
+    assert_ne!(key(std::slice::from_ref(&one)), key(&[two.clone(), three.clone()]));
     assert_ne!(key(&[two.clone(), three.clone()]), key(&[three, two]));
     assert_eq!(key(&[one, Value::Local("context".to_owned())]), None);
 }

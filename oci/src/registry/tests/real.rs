@@ -86,7 +86,7 @@ fn an_image_is_pulled_as_it_was_pushed() {
     assert_eq!(resolved.manifest_bytes, image.manifest);
     assert_eq!(resolved.media_type, OCI_MANIFEST);
     assert_eq!(resolved.config_bytes, image.config);
-    assert_eq!(resolved.layers, [image.layer_descriptor.clone()]);
+    assert_eq!(resolved.layers, std::slice::from_ref(&image.layer_descriptor));
     assert_eq!(read(&registry, &name, &resolved.layers[0]).unwrap(), image.layer);
     assert_eq!(registry.digest(&name).unwrap(), resolved.digest);
     let pinned = registry.resolve(&name.with_digest(resolved.digest), None).unwrap();
