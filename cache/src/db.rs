@@ -156,6 +156,19 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
+/// `None` for a row whose values are not of the types that we write: that one is lost, and not the look-up.
+pub(crate) fn readable<T>(row: rusqlite::Result<Option<T>>) -> rusqlite::Result<Option<T>> {
+    match row {
+        Err(
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::Utf8Error(..),
+        ) => Ok(None),
+        other => other,
+    }
+}
+
 /// Opens a database that is there; `None` when it has no tables yet.
 fn connect(layout: &Layout) -> Result<Option<Opened>, Fault> {
     let path = layout.database();

@@ -6,7 +6,7 @@ use oci::{Digest, ImageConfig, ImageId, LayerId, Platform, Reference};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::boot;
-use crate::db::Fault;
+use crate::db::{Fault, readable};
 use crate::error::Error;
 use crate::layer::{layers_from_sql, layers_to_sql, to_sql_size};
 use crate::store::Store;
@@ -134,12 +134,11 @@ impl Store {
 
     /// The names an image has, sorted.
     pub fn names_of(&self, id: &ImageId) -> Result<Vec<Reference>, Error> {
-        let texts: Vec<String> = self.db.read(|db| {
+        self.db.read(|db| {
             let mut select = db.prepare_cached("SELECT reference FROM names WHERE image = ?1 ORDER BY reference")?;
-            let names = select.query_map([id.0.as_bytes()], |row| row.get(0))?;
-            Ok(names.collect::<Result<_, _>>()?)
-        })?;
-        Ok(texts.iter().filter_map(|text| text.parse().ok()).collect())
+            let names = select.query_map([id.0.as_bytes()], |row| Ok(name_at(row, 0)))?;
+            Ok(names.filter_map(Result::transpose).collect::<Result<_, _>>()?)
+        })
     }
 
     /// Every image once for each of its names, or once without one; newest first.
@@ -150,14 +149,14 @@ impl Store {
                  ORDER BY images.created DESC, names.reference, images.id"
             );
             let mut select = db.prepare_cached(&sql)?;
-            let rows = select.query_map([], |row| Ok((row.get::<_, Option<String>>(5)?, read(row)?)))?;
-            let mut images = Vec::new();
-            for row in rows {
-                if let (name, Some(image)) = row? {
-                    images.push((name.and_then(|name| name.parse().ok()), image));
+            let rows = select.query_map([], |row| {
+                let image = read(row)?;
+                if image.is_none() {
+                    tracing::warn!("the row of the image {} cannot be read and is passed over", shown_id(row)?);
                 }
-            }
-            Ok(images)
+                Ok(image.map(|image| (name_at(row, 5), image)))
+            })?;
+            Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
         })
     }
 
@@ -251,17 +250,30 @@ fn find_where(db: &Connection, condition: &str, value: &[u8; 32]) -> Result<Opti
     Ok(db.prepare_cached(&sql)?.query_row([value], read).optional()?.flatten())
 }
 
-/// A row, unless its layers are none of ours.
+/// A row, unless its values are none of ours.
 fn read(row: &Row<'_>) -> rusqlite::Result<Option<Image>> {
-    let layers: Vec<u8> = row.get(2)?;
-    let Some(layers) = layers_from_sql(&layers) else { return Ok(None) };
-    Ok(Some(Image {
-        id: ImageId(Digest::from_bytes(row.get(0)?)),
-        manifest: row.get::<_, Option<[u8; 32]>>(1)?.map(Digest::from_bytes),
-        layers,
-        created: boot::from_nanos(row.get(3)?),
-        size: row.get::<_, i64>(4)?.unsigned_abs(),
-    }))
+    let values = || -> rusqlite::Result<Option<Image>> {
+        let Some(layers) = layers_from_sql(row.get_ref(2)?.as_blob()?) else { return Ok(None) };
+        Ok(Some(Image {
+            id: ImageId(Digest::from_bytes(row.get(0)?)),
+            manifest: row.get::<_, Option<[u8; 32]>>(1)?.map(Digest::from_bytes),
+            layers,
+            created: boot::from_nanos(row.get(3)?),
+            size: row.get::<_, i64>(4)?.unsigned_abs(),
+        }))
+    };
+    readable(values())
+}
+
+/// What an unreadable row still says of its id.
+fn shown_id(row: &Row<'_>) -> rusqlite::Result<String> {
+    let id: Option<[u8; 32]> = readable(row.get(0).map(Some))?;
+    Ok(id.map_or("without an id".to_owned(), |id| format!("`{}`", ImageId(Digest::from_bytes(id)))))
+}
+
+/// The name in a column; `None` for what is none.
+fn name_at(row: &Row<'_>, column: usize) -> Option<Reference> {
+    row.get_ref(column).ok()?.as_str().ok()?.parse().ok()
 }
 
 fn platform_key(platform: &Platform) -> String {

@@ -7,6 +7,7 @@ use oci::{ContentDigest, LayerId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::boot;
+use crate::db::readable;
 use crate::error::Error;
 use crate::layer::{layers_from_sql, layers_to_sql};
 use crate::lock::FileLock;
@@ -127,8 +128,5 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<(CacheKey, Record, i64)>> {
         };
         Ok(Some((CacheKey(ContentDigest::from_bytes(row.get(0)?)), record, row.get(6)?)))
     };
-    match values() {
-        Err(rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) => Ok(None),
-        other => other,
-    }
+    readable(values())
 }

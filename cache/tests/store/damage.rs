@@ -141,3 +141,21 @@ fn an_unreadable_row_is_a_miss() {
         assert_eq!(store.nearest_records(&record(&[]).step).expect("asked"), [], "{change}");
     }
 }
+
+#[test]
+fn an_unreadable_image_hides_no_other() {
+    for change in ["layers = x'0102'", "layers = 'text'", "manifest = x'01'", "created = 'text'", "size = 1.5"] {
+        let (dir, id) = used();
+        let store = dir.open();
+        let sound = store.put_image(br#"{"os":"linux","author":"another"}"#, &[id], None).expect("stored");
+        let lost = store.find_image("node").expect("asked").expect("an image").id;
+        let database = rusqlite::Connection::open(database(&dir)).expect("opened");
+        let sql = format!("UPDATE images SET {change} WHERE id = ?1");
+        database.execute(&sql, [lost.0.as_bytes()]).expect("changed");
+        let listed: Vec<_> = store.images().expect("listed").into_iter().map(|(_, image)| image.id).collect();
+        assert_eq!(listed, [sound], "{change}");
+        assert_eq!(store.find_image("node").expect("asked"), None, "{change}");
+        let problems = store.fsck(Depth::Metadata).expect("checked");
+        assert!(matches!(&problems[..], [Problem::Image { id, .. }] if *id == lost), "{change}: {problems:?}");
+    }
+}
