@@ -6,6 +6,7 @@ mod e2e {
     mod caching;
     mod corpus;
     mod crash;
+    mod flags;
     mod hostile;
     mod images;
     mod instructions;

@@ -116,6 +116,21 @@ fn cve_2024_11218_a_link_as_the_source_of_a_bind_mount() {
     canary.lives();
 }
 
+#[test]
+fn what_a_step_may_do_is_what_it_needs() {
+    let kiln = Kiln::with_busybox();
+    let look = "grep -E '^(CapEff|CapBnd|CapInh|CapAmb|NoNewPrivs|Seccomp):' /proc/self/status; ls /proc/self/fd | wc -l; \
+                cat /proc/kcore /proc/keys 2>&1 | head -c 100; echo x 2>&1 > /proc/sys/kernel/core_pattern; hostname";
+    let dockerfile = format!("FROM busybox\nRUN {look}; true\nUSER user\nRUN {look}; true\n");
+    let said = kiln.build("caps", &[("Dockerfile", &dockerfile)]).ok().stderr;
+    let lines: Vec<&str> = said.lines().filter_map(|line| line.split_once(' ')?.1.split_once(' ')).map(|(_, text)| text).collect();
+    for line in ["CapInh:\t0000000000000000", "CapEff:\t00000000a80425fb", "CapBnd:\t00000000a80425fb", "CapAmb:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
+        assert!(lines.contains(&line), "`{line}` is not said: {said}");
+    }
+    assert!(lines.contains(&"CapEff:\t0000000000000000") && lines.contains(&"NoNewPrivs:\t0"), "{said}");
+    assert!(said.contains("Read-only file system"), "{said}");
+}
+
 /// A directory of the context is exchanged with a link out of it while builds copy it.
 #[test]
 fn cve_2018_15664_a_link_that_appears_while_copying() {

@@ -81,13 +81,14 @@ impl LocalExecutor {
             File { target: "/etc/resolv.conf".to_owned(), contents: self.given.resolv_conf.clone(), mode: 0o644 },
         ];
         files.extend(mounts.files.iter().cloned());
+        let privileged = op.security == Security::Insecure;
         Ok(RunSpec {
             root,
             readonly_root: false,
             args: op.args.clone(),
             env,
             cwd: if op.cwd.is_empty() { "/".to_owned() } else { op.cwd.clone() },
-            user: login.credentials,
+            user: login.credentials.clone(),
             hostname: op.hostname.clone().unwrap_or_else(|| HOSTNAME.to_owned()),
             network: match op.network {
                 OpNetwork::Default | OpNetwork::Host => Network::Host,
@@ -95,8 +96,9 @@ impl LocalExecutor {
             },
             mounts: mounts.mounts.clone(),
             files,
-            privileged: op.security == Security::Insecure,
-            no_new_privileges: false,
+            privileged,
+            // Root has none to gain. Another user may have been given `sudo` by an earlier step, which must work.
+            no_new_privileges: login.credentials.uid == 0 && !privileged,
         })
     }
 
