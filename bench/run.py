@@ -10,7 +10,7 @@ matters; nothing is deleted between measured commands.
 
 import json
 import os
-import resource
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -34,14 +34,12 @@ def run(args, store=None, **kw):
     return done.stdout
 
 
-def clock(args, store=None):
-    """Wall and CPU (user + system) seconds of one run."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    start = time.perf_counter()
-    run(args, store)
-    wall = time.perf_counter() - start
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def clock(args, store=None, inside=()):
+    """Wall and CPU (user + system) seconds of one run, by hyperfine, which starts it without a shell."""
+    report = WORK / "hyperfine.json"
+    run([*inside, "hyperfine", "-N", "--runs", "1", "--style", "none", "--export-json", report, shlex.join(map(str, args))], store)
+    result = json.loads(report.read_text())["results"][0]
+    return result["times"][0], result["user"] + result["system"]
 
 
 def alternate(times, **sides):
@@ -104,7 +102,7 @@ def busybox_image(store):
     for applet in run([busybox, "--list"]).split():
         if applet != "busybox":
             (context / "root/bin" / applet).symlink_to("busybox")
-    for name in ("etc", "tmp"):
+    for name in ("dev", "etc", "proc", "sys", "tmp"):
         (context / "root" / name).mkdir()
     write(context / "Dockerfile", "FROM scratch\nCOPY root /\nENV PATH=/bin\n")
     run([KILN, "build", "-q", "-t", "bb", context], store)
@@ -302,6 +300,10 @@ def row7():
             ("7: peak memory, a 10 GB layer exported", f"{export:.1f} MiB", "≤ 96 MB", "")]
 
 
+# crun refuses a machine with both cgroup trees; in a mount namespace without the second one it runs.
+ONE_CGROUP_TREE = ["unshare", "-m", "sh", "-c", 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"', "sh"]
+
+
 def row8():
     """Start of a container."""
     store = fresh("store")
@@ -316,8 +318,8 @@ def row8():
             config["process"].update(args=["/bin/true"], terminal=False)
             write(bundle / "config.json", json.dumps(config))
             names = iter(range(10**6))
-            sides[runtime] = lambda runtime=runtime, bundle=bundle: clock(
-                [runtime, "run", "--bundle", bundle, f"bench-{os.getpid()}-{next(names)}"])
+            sides[runtime] = lambda runtime=runtime, bundle=bundle, names=names: clock(
+                [runtime, "run", "--bundle", bundle, f"bench-{os.getpid()}-{next(names)}"], inside=ONE_CGROUP_TREE)
     found = alternate(30, **sides)
     return [("8: `kiln run --rm` of `true`", found["kiln"], "≤ 12 ms, ahead of `crun run` (stretch 5 ms)",
              compare(found, "crun", "runc"))]
