@@ -3,6 +3,7 @@
 //! An image is known by its manifest and config, which are small; its layers are named by the config's diff ids. They
 //! are pulled when a step needs their files ([`Images::fetch`]), several at once: download → digest → inflate →
 //! unpack, and the tar's own digest beside it; then the diff id is compared and the layer committed. The blob is kept.
+//! One that is here already is unpacked from there, unless it turns out to be damaged: then it is downloaded again.
 //! [`commit_layer`] is the second half, for whoever has a layer's bytes already.
 
 use std::fs::File;
@@ -200,11 +201,8 @@ impl Images {
     }
 
     fn fetch_blob(&self, diff_id: DiffId, blob: &LayerBlob, task: TaskId, cancel: &Cancel) -> Result<(), Failure> {
-        if self.store.has_blob(&blob.digest).map_err(fail)? {
-            let path = self.store.blob_path(&blob.digest);
-            let file = File::open(&path)
-                .map_err(|error| Failure::other(format!("cannot open `{}`: {error}", path.display())))?;
-            return commit_layer(&self.store, file, diff_id).map(drop).map_err(fail);
+        if self.store.has_blob(&blob.digest).map_err(fail)? && self.unpack_kept(diff_id, blob)? {
+            return Ok(());
         }
         let descriptor = Descriptor::new(&blob.media_type, blob.digest, blob.size);
         let mut last = Failure::other(format!("no registry is known to have the layer {}", blob.digest));
@@ -217,6 +215,24 @@ impl Images {
             }
         }
         Err(last)
+    }
+
+    /// Makes the layer of the blob that is here. `false` when that turns out to be damaged: then it is set aside, and
+    /// can be had again from where it came.
+    fn unpack_kept(&self, diff_id: DiffId, blob: &LayerBlob) -> Result<bool, Failure> {
+        let path = self.store.blob_path(&blob.digest);
+        let file =
+            File::open(&path).map_err(|error| Failure::other(format!("cannot open `{}`: {error}", path.display())))?;
+        let Err(error) = commit_layer(&self.store, file, diff_id) else { return Ok(true) };
+        match self.store.verify_blob(&blob.digest) {
+            // It is what it was, and so will another copy be.
+            Ok(()) => Err(fail(error)),
+            Err(damage @ cache::Error::Damaged { .. }) if !blob.origins.is_empty() => {
+                tracing::warn!("{damage}; it is downloaded again");
+                Ok(false)
+            }
+            Err(other) => Err(fail(other)),
+        }
     }
 
     fn download(
@@ -351,3 +367,6 @@ impl<R: Read, W: Write, F: Fn(u64)> Read for Kept<'_, R, W, F> {
         Ok(length)
     }
 }
+
+#[cfg(test)]
+mod tests;
