@@ -96,13 +96,13 @@ pub enum UnpackError {
 }
 
 impl Options {
-    /// For layers. Owners are kept when this is root.
+    /// For layers. Owners are kept, and overlayfs's marks are its own, when this is root.
     pub fn layer() -> Self {
         let is_root = rustix::process::geteuid().is_root();
         Self {
             whiteouts: Whiteouts::Convert,
             ownership: if is_root { Ownership::Keep } else { Ownership::Ours },
-            marks: OverlayMarks::Trusted,
+            marks: if is_root { OverlayMarks::Trusted } else { OverlayMarks::User },
             limits: Limits::default(),
         }
     }

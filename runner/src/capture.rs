@@ -150,10 +150,11 @@ impl Walk {
 }
 
 fn meta_of(stat: &Statx) -> Meta {
+    let (uid, gid) = crate::owner::recorded(stat.stx_uid, stat.stx_gid);
     Meta {
         mode: u32::from(stat.stx_mode) & 0o7777,
-        uid: stat.stx_uid,
-        gid: stat.stx_gid,
+        uid,
+        gid,
         mtime: Mtime { secs: stat.stx_mtime.tv_sec, nanos: stat.stx_mtime.tv_nsec },
         xattrs: Vec::new(),
     }

@@ -9,4 +9,5 @@ pub mod passwd;
 pub mod sandbox;
 pub mod source;
 
+mod owner;
 mod xattr;

@@ -116,3 +116,40 @@ fn nothing_is_left_of_it() {
     assert_ne!(ran.status, 0, "{ran}");
     kiln.run(["cache", "fsck"]).ok();
 }
+
+/// As an ordinary user: one id, in a user namespace, that is root inside.
+#[test]
+fn without_root() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    use std::os::unix::process::CommandExt;
+
+    const NOBODY: u32 = 65534;
+    let kiln = Kiln::new();
+    let files = [
+        ("Dockerfile", "FROM scratch\nCOPY bin /bin\nENV PATH=/bin\nRUN mkdir /d && echo f > /d/f && rm -r /bin/gone && id -u > /id\n"),
+        ("bin/gone/x", ""),
+    ];
+    let context = kiln.context("context", &files);
+    std::fs::copy("/bin/busybox", context.join("bin/busybox")).expect("busybox-static is installed by `make test`");
+    for applet in ["sh", "mkdir", "rm", "id", "cat"] {
+        std::os::unix::fs::symlink("busybox", context.join("bin").join(applet)).expect("the directory is ours");
+    }
+    // The store's directory and the way to it, and a binary that anybody may start.
+    let top = kiln.path("");
+    std::fs::set_permissions(&top, std::fs::Permissions::from_mode(0o755)).expect("the directory is ours");
+    chown(&top, Some(NOBODY), Some(NOBODY)).expect("we are root");
+    let binary = kiln.path("kiln");
+    std::fs::copy(env!("CARGO_BIN_EXE_kiln"), &binary).expect("the directory is ours");
+    let run = |args: &[&str]| {
+        let mut command = std::process::Command::new(&binary);
+        command.args(args).env("KILN_ROOT", kiln.store()).env("HOME", &top).stdin(Stdio::null()).uid(NOBODY).gid(NOBODY);
+        super::harness::Ran::from(command.output().expect("the binary starts")).ok()
+    };
+    run(&["build", "--progress=plain", "-t", "own", &context.to_string_lossy()]);
+    assert_eq!(run(&["run", "--rm", "own", "sh", "-c", "cat /id /d/f; test -e /bin/gone || id -u"]).stdout, "0\nf\n0\n");
+    run(&["cache", "fsck"]);
+    let tar = kiln.path("root.tar");
+    run(&["build", "-q", "-o", &format!("type=tar,dest={}", tar.display()), &context.to_string_lossy()]);
+    let root = super::harness::read_tar(&tar);
+    assert!(root.values().all(|entry| (entry.uid, entry.gid) == (0, 0)) && !root.contains_key("/bin/gone"));
+}

@@ -165,9 +165,7 @@ fn finish_dir(root: &OwnedFd, entry: &Entry) -> Result<(), ApplyError> {
 }
 
 fn set_meta(dir: &OwnedFd, name: &[u8], meta: &Meta, is_link: bool) -> rustix::io::Result<()> {
-    let owner = Some(rustix::fs::Uid::from_raw(meta.uid));
-    let group = Some(rustix::fs::Gid::from_raw(meta.gid));
-    rustix::fs::chownat(dir, name, owner, group, AtFlags::SYMLINK_NOFOLLOW)?;
+    crate::owner::set(dir, name, meta.uid, meta.gid)?;
     if !is_link {
         rustix::fs::chmodat(dir, name, Mode::from_raw_mode(meta.mode), AtFlags::empty())?;
     }

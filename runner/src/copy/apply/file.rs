@@ -201,7 +201,7 @@ fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
 fn set_meta(file: &OwnedFd, entry: &Entry) -> rustix::io::Result<()> {
     let meta = &entry.meta;
     if (meta.uid, meta.gid) != (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()) {
-        rustix::fs::fchown(file, Some(rustix::fs::Uid::from_raw(meta.uid)), Some(rustix::fs::Gid::from_raw(meta.gid)))?;
+        crate::owner::set_open(file, meta.uid, meta.gid)?;
     }
     rustix::fs::fchmod(file, Mode::from_raw_mode(meta.mode))?;
     crate::xattr::set(file.as_fd(), &meta.xattrs)?;
