@@ -8,7 +8,7 @@
 //!   ended by an empty stored block (a sync flush), the last by the end of the stream.
 //! * zstd: one frame a block, each with its size and checksum. Decoders read frames one after the other as one stream.
 //!
-//! [`decompress`] goes the other way, of whatever format the first bytes tell.
+//! [`decompress`] goes the other way, of whatever format the first bytes tell: also bzip2 and xz, as archives often are.
 
 mod blocks;
 
@@ -22,6 +22,8 @@ use blocks::Blocks;
 
 /// The most that a stream may ask of a decoder's memory, as a power of two: what `zstd` itself allows by default.
 const MAX_ZSTD_WINDOW: u32 = 27;
+/// The same for xz, in KiB: four times what `xz -9` needs.
+const MAX_XZ_MEMORY: u32 = 257 << 10;
 /// What is read of a compressed stream at a time.
 const READ: usize = 256 << 10;
 
@@ -93,9 +95,8 @@ pub fn decompress<'a>(compressed: impl Read + Send + 'a) -> io::Result<(Format, 
             decoder.window_log_max(MAX_ZSTD_WINDOW)?;
             Box::new(decoder)
         }
-        Format::Bzip2 | Format::Xz => {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, format!("{format:?} streams cannot be read yet")));
-        }
+        Format::Bzip2 => Box::new(UntilError::new(bzip2::bufread::MultiBzDecoder::new(input))),
+        Format::Xz => Box::new(UntilError::new(lzma_rust2::XzReader::new_mem_limit(input, true, MAX_XZ_MEMORY))),
     };
     Ok((format, reader))
 }
@@ -106,6 +107,33 @@ fn peek<R: Read>(mut input: R) -> io::Result<(Vec<u8>, impl BufRead)> {
     input.by_ref().take(Format::MAGIC as u64).read_to_end(&mut first)?;
     let whole = BufReader::with_capacity(READ, io::Cursor::new(first.clone()).chain(input));
     Ok((first, whole))
+}
+
+/// Gives no more once it has given an error: not all decoders bear to be asked again.
+struct UntilError<R> {
+    inner: R,
+    failed: bool,
+}
+
+impl<R: Read> UntilError<R> {
+    fn new(inner: R) -> Self {
+        Self { inner, failed: false }
+    }
+}
+
+impl<R: Read> Read for UntilError<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Nothing asked for would be taken for an end.
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        if self.failed {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the stream is damaged"));
+        }
+        let read = self.inner.read(buffer);
+        self.failed = read.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
+        read
+    }
 }
 
 /// Compresses what is written to it. [`Compressor::finish`] must be called at the end.

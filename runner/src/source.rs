@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cache::{LayerBlob, Origin, Resolution, Store};
-use oci::compress::decompress;
+use oci::compress::{Format, decompress};
 use oci::manifest::{Descriptor, Document};
 use oci::registry::{Registry, Resolved};
 use oci::unpack::{Options, UnpackError, unpack};
@@ -60,6 +60,8 @@ pub enum LayerError {
     Read { layer: DiffId, source: io::Error },
     #[error("cannot unpack layer {layer}")]
     Unpack { layer: DiffId, source: Box<UnpackError> },
+    #[error("layer {layer} is compressed in a way that no layer may be\nhint: gzip and zstd are what all engines read")]
+    Compression { layer: DiffId },
     #[error("layer {expected} has the diff id {found}: it is not what its image's config says")]
     WrongDiffId { expected: DiffId, found: DiffId },
     #[error(transparent)]
@@ -70,7 +72,11 @@ pub enum LayerError {
 pub fn commit_layer(store: &Store, blob: impl Read + Send, diff_id: DiffId) -> Result<LayerId, LayerError> {
     let ingest = store.ingest()?;
     let read = |source| LayerError::Read { layer: diff_id, source };
-    let (_, tar) = decompress(blob).map_err(read)?;
+    let (format, tar) = decompress(blob).map_err(read)?;
+    match format {
+        Format::Plain | Format::Gzip | Format::Zstd => {}
+        Format::Bzip2 | Format::Xz => return Err(LayerError::Compression { layer: diff_id }),
+    }
     let mut tar = Hashed { inner: tar, hasher: Sha256::new(), length: 0 };
     let unpacked = unpack(&mut tar, ingest.fs(), &Options::layer())
         .map_err(|source| LayerError::Unpack { layer: diff_id, source: Box::new(source) })?;
@@ -182,7 +188,9 @@ impl Images {
 
     fn fetch_one(&self, layer: &LayerId, task: TaskId, cancel: &Cancel) -> Result<(), Failure> {
         let LayerId::Pulled(diff_id) = layer else {
-            return Err(Failure::Gone { message: format!("layer {layer} was made here and is not in the store any more") });
+            return Err(Failure::Gone {
+                message: format!("layer {layer} was made here and is not in the store any more"),
+            });
         };
         let blobs = self.store.layer_blobs(diff_id).map_err(fail)?;
         let mut last = None;

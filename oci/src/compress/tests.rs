@@ -69,12 +69,66 @@ fn a_cut_stream_is_an_error() {
     }
 }
 
+/// `hello\n`, by the programs of that name.
+const BZIP2: &[u8] = b"\
+    \x42\x5a\x68\x39\x31\x41\x59\x26\x53\x59\xc1\xc0\x80\xe2\x00\x00\x01\x41\x00\x00\x10\x02\x44\xa0\
+    \x00\x30\xcd\x00\xc3\x46\x29\x97\x17\x72\x45\x38\x50\x90\xc1\xc0\x80\xe2";
+const XZ: &[u8] = b"\
+    \xfd\x37\x7a\x58\x5a\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x16\x00\x00\x00\x74\x2f\xe5\xa3\
+    \x01\x00\x05\x68\x65\x6c\x6c\x6f\x0a\x00\x00\x00\xa5\x60\x97\xf1\x94\xf6\xfd\xe0\x00\x01\x1e\x06\
+    \xc1\x2f\xa4\x1d\x1f\xb6\xf3\x7d\x01\x00\x00\x00\x00\x04\x59\x5a";
+
+#[test]
+fn what_other_programs_compressed_is_read() {
+    for (packed, format) in [(BZIP2, Format::Bzip2), (XZ, Format::Xz)] {
+        assert_eq!(inflate(packed), (format, b"hello\n".to_vec()));
+        // One stream after the other is one stream.
+        assert_eq!(inflate(&packed.repeat(3)), (format, b"hello\n".repeat(3)));
+    }
+}
+
+#[test]
+fn damage_of_a_bzip2_or_xz_stream_is_seen() {
+    for packed in [BZIP2, XZ] {
+        for cut in Format::MAGIC..packed.len() {
+            assert!(fails(&packed[..cut]), "cut at {cut}");
+        }
+        for at in Format::MAGIC..packed.len() {
+            let mut packed = packed.to_vec();
+            packed[at] ^= 1;
+            assert!(fails(&packed) || inflate(&packed).1 == b"hello\n", "flipped at {at}");
+        }
+    }
+}
+
+#[test]
+fn an_xz_stream_cannot_ask_for_any_memory() {
+    // The dictionary's size is one byte of the block's header, whose checksum is its last four.
+    let mut greedy = XZ.to_vec();
+    let properties = 12 + 2 + 2;
+    let end = 12 + (usize::from(greedy[12]) + 1) * 4;
+    greedy[properties] = 40;
+    let mut crc = flate2::Crc::new();
+    crc.update(&greedy[12..end - 4]);
+    greedy[end - 4..end].copy_from_slice(&crc.sum().to_le_bytes());
+    let (_, mut reader) = decompress(&greedy[..]).expect("a reader");
+    let error = reader.read_to_end(&mut Vec::new()).expect_err("too much");
+    assert_eq!(error.kind(), io::ErrorKind::OutOfMemory, "{error}");
+    // And it stays so.
+    assert!(reader.read(&mut [0]).is_err());
+}
+
+fn fails(packed: &[u8]) -> bool {
+    decompress(packed).is_ok_and(|(_, mut reader)| reader.read_to_end(&mut Vec::new()).is_err())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_bytes_are_read_without_panic(magic in 0..4_usize, bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let magics: [&[u8]; 4] = [&[], &[0x1f, 0x8b, 8], &[0x28, 0xb5, 0x2f, 0xfd], b"BZh9"];
+    fn any_bytes_are_read_without_panic(magic in 0..6_usize, bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let magics: [&[u8]; 6] =
+            [&[], &[0x1f, 0x8b, 8], &[0x28, 0xb5, 0x2f, 0xfd], b"BZh9", &BZIP2[..14], &XZ[..24]];
         let bytes = [magics[magic], &bytes].concat();
         if let Ok((_, reader)) = decompress(&bytes[..]) {
             let _ = reader.take(1 << 20).read_to_end(&mut Vec::new());

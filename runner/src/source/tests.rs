@@ -196,6 +196,16 @@ fn a_layer_that_is_another_than_its_config_says_is_refused() {
 }
 
 #[test]
+fn a_layer_may_be_compressed_as_layers_are() {
+    let world = World::new();
+    let layer = Layer::new("a", b"one");
+    let failure = commit_layer(&world.store, &b"BZh9some bytes"[..], layer.diff_id).unwrap_err();
+    assert!(matches!(failure, LayerError::Compression { .. }), "{failure}");
+    commit_layer(&world.store, &layer.tar[..], layer.diff_id).unwrap();
+    assert_eq!(world.file(&layer, "a"), b"one");
+}
+
+#[test]
 fn a_blob_that_is_another_than_its_digest_says_is_refused() {
     let world = World::new();
     let (layer, other) = (Layer::new("a", b"one"), Layer::new("a", b"two"));
