@@ -80,3 +80,42 @@ impl Manifest {
         ContentDigest::of(&self.to_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn manifest(fields: &[(String, Vec<u8>)]) -> Manifest {
+        let mut manifest = Manifest::default();
+        fields.iter().for_each(|(name, value)| manifest.push(name.as_str(), value.as_slice()));
+        manifest
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(fields in vec((".{0,5}", vec(any::<u8>(), 0..5)), 0..5)) {
+            let manifest = manifest(&fields);
+            prop_assert_eq!(Manifest::from_bytes(&manifest.to_bytes()), Ok(manifest));
+        }
+
+        /// Where one field ends and the next begins is part of the bytes.
+        #[test]
+        fn two_manifests_have_the_same_bytes_exactly_when_they_are_the_same(
+            one in vec(("[ab]{0,2}", vec(97..99_u8, 0..3)), 0..3),
+            other in vec(("[ab]{0,2}", vec(97..99_u8, 0..3)), 0..3),
+        ) {
+            let same = manifest(&one).to_bytes() == manifest(&other).to_bytes();
+            prop_assert_eq!(same, one == other);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..40)) {
+            if let Ok(manifest) = Manifest::from_bytes(&bytes) {
+                prop_assert_eq!(manifest.to_bytes(), bytes);
+            }
+        }
+    }
+}
