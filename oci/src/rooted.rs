@@ -36,7 +36,7 @@ impl Rooted {
             return Ok(self.root.as_fd());
         }
         if self.last.as_ref().is_none_or(|(path, _)| path != dir) {
-            let fd = openat2(&self.root, dir, DIRECTORY, Mode::empty(), INSIDE)?;
+            let fd = open_inside(self.root.as_fd(), dir, DIRECTORY)?;
             self.last = Some((dir.to_vec(), fd));
         }
         match &self.last {
@@ -59,6 +59,21 @@ impl Rooted {
     }
 }
 
+fn open_inside(dir: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+    openat2(dir, path, flags, Mode::empty(), INSIDE).map_err(explained)
+}
+
+/// An error of `openat2` that is about the call itself, which never refuses these flags with `EPERM`, says so.
+fn explained(errno: Errno) -> io::Error {
+    match errno {
+        Errno::NOSYS | Errno::PERM => io::Error::new(
+            io::ErrorKind::Unsupported,
+            "the system call `openat2` is refused; it needs Linux 5.6, and a container whose seccomp profile knows it",
+        ),
+        other => other.into(),
+    }
+}
+
 fn remove_in(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
     match unlinkat(dir, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
@@ -77,7 +92,7 @@ fn remove_in(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
             Err(error) => return Err(error.into()),
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let inside = openat2(dir, &path[..], flags, Mode::empty(), INSIDE)?;
+        let inside = open_inside(dir, &path, flags)?;
         for entry in Dir::read_from(&inside)? {
             let entry = entry?;
             let child = entry.file_name().to_bytes();
@@ -106,6 +121,12 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    #[test]
+    fn a_refused_call_is_told_from_a_refused_path() {
+        assert!(explained(Errno::NOSYS).to_string().contains("openat2"));
+        assert_eq!(explained(Errno::LOOP).raw_os_error(), Some(Errno::LOOP.raw_os_error()));
+    }
 
     #[test]
     fn links_do_not_lead_out() {

@@ -3,7 +3,7 @@
 //! The directory may hold something already, of an export before, or anything. What has the name of an entry gives way
 //! to it, unless both are directories; the rest stays. No link in the directory is followed: one in the place of a
 //! directory is replaced like anything else, so that an image cannot lead the next export out of it. Files belong to
-//! who runs Kiln, as BuildKit's local output does it, and lose set-id bits thereby.
+//! who runs Kiln, as BuildKit's local output does it, and lose set-id bits thereby, directories too.
 
 use std::io;
 use std::path::Path;
@@ -83,9 +83,7 @@ impl Copier<'_> {
 /// What an entry says, but for what only its own owner may have.
 fn ours(entry: &Entry) -> Meta {
     let mut meta = entry.meta.clone();
-    if !entry.is_dir() {
-        meta.mode &= 0o777;
-    }
+    meta.mode &= if entry.is_dir() { 0o1777 } else { 0o777 };
     meta.xattrs.retain(|(name, _)| name.starts_with(b"user."));
     meta
 }

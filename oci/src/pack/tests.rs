@@ -139,6 +139,23 @@ fn a_copy_follows_no_link_in_its_destination() {
     assert_eq!(show(&tree), "a dir\na/f file 5\n");
 }
 
+#[test]
+fn a_copy_has_no_set_id_bits() {
+    let (from, dest) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    fs::create_dir(from.path().join("d")).expect("made");
+    fs::write(from.path().join("d/f"), b"").expect("written");
+    let mut builder = TreeBuilder::new();
+    let empty = Kind::File { size: 0, content: crate::digest::ContentDigest::of(b"") };
+    for (path, kind, mode) in [("d", Kind::Dir { opaque: false }, 0o7777), ("d/f", empty, 0o6755)] {
+        let meta = Meta { mode, uid: 1, gid: 1, ..Meta::default() };
+        builder.push(Entry { path: path.as_bytes().into(), kind, meta }).expect("pushed");
+    }
+    let tree = builder.build().expect("a tree");
+    copy::copy(&Source::layer(&tree, from.path()), dest.path()).expect("copied");
+    let mode = |path: &str| fs::metadata(dest.path().join(path)).expect("there").mode() & 0o7777;
+    assert_eq!((mode("d"), mode("d/f")), (0o1777, 0o755));
+}
+
 /// A measurement, printed with `--nocapture`; it asserts that what was unpacked is what was packed.
 #[test]
 fn many_small_files() {
