@@ -244,3 +244,9 @@ fn order_of_the_process() {
     assert!(closed < entered && entered < filtered && filtered < bounded && bounded < user);
     assert_eq!(plan.setup.last(), Some(&Step::Pivot));
 }
+
+#[test]
+fn a_layer_that_is_there_twice_is_mounted_once() {
+    let lowers = ["/l/1", "/l/2", "/l/1", "/l/3", "/l/1"].map(PathBuf::from);
+    assert_eq!(distinct(&lowers), [Path::new("/l/2"), Path::new("/l/3"), Path::new("/l/1")]);
+}
