@@ -3,6 +3,8 @@
 //! An op names its inputs by [`Slot`]: the position among its vertex's inputs. A base that is absent (`None`) is
 //! scratch.
 
+use std::sync::Arc;
+
 use oci::digest::Digest;
 use oci::platform::Platform;
 
@@ -56,8 +58,8 @@ pub enum SourceOp {
 pub struct ExecOp {
     pub root: Option<Slot>,
     pub args: Vec<String>,
-    /// `NAME=value`, in the order of the image.
-    pub env: Vec<String>,
+    /// `NAME=value`, in the order of the image. Shared: thousands of processes may have the same.
+    pub env: Arc<[Arc<str>]>,
     /// Absolute.
     pub cwd: String,
     /// As in the Dockerfile: `name`, `uid`, `name:group`; empty for root.

@@ -9,10 +9,12 @@
 //! Nesting and growth are limited: `ENV A=$A$A`, repeated, doubles a value each time.
 
 mod pattern;
+mod reference;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pattern::Pattern;
+use words::Words;
 
 /// How deep `${a:-${b:-…}}` may nest.
 const MAX_DEPTH: u32 = 100;
@@ -336,92 +338,6 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// What stands for `${…}`, its `${` having been read.
-    fn braced(&mut self) -> Part<String> {
-        match self.peek() {
-            None => return Err(ExpandErrorKind::OpenBrace),
-            Some('{' | '}' | ':') => return Err(ExpandErrorKind::NoName),
-            Some(_) => {}
-        }
-        let name = self.name();
-        match self.next() {
-            None => Err(ExpandErrorKind::OpenBrace),
-            Some('}') => Ok(match self.value(name) {
-                Some(value) => value.to_owned(),
-                None if self.lexer.unset == Unset::Kept => format!("${{{name}}}"),
-                None => String::new(),
-            }),
-            Some('/') => self.replaced(name),
-            Some(trim @ ('#' | '%')) => self.trimmed(name, trim),
-            Some(':') => {
-                let test = self.next().ok_or(ExpandErrorKind::OpenBrace)?;
-                if matches!(test, '-' | '+' | '?') {
-                    self.tested(name, &format!(":{test}"), test)
-                } else {
-                    Err(ExpandErrorKind::Modifier(format!(":{test}")))
-                }
-            }
-            Some(test @ ('-' | '+' | '?')) => self.tested(name, &test.to_string(), test),
-            Some(other) => Err(ExpandErrorKind::Modifier(other.to_string())),
-        }
-    }
-
-    /// `${name-word}`, `+`, `?`, and with a colon, for which an empty value is none.
-    fn tested(&mut self, name: &str, modifier: &str, test: char) -> Part<String> {
-        let word = self.nested('}', false)?;
-        let value = self.value(name);
-        if value.is_none() && self.lexer.unset == Unset::Kept {
-            return Ok(format!("${{{name}{modifier}{word}}}"));
-        }
-        let usable = value.filter(|value| modifier.len() == 1 || !value.is_empty());
-        match (test, usable) {
-            ('-', None) | ('+', Some(_)) => Ok(word),
-            ('?', None) => {
-                let what = if value.is_none() { "is not allowed to be unset" } else { "is not allowed to be empty" };
-                let message = if word.is_empty() { what.to_owned() } else { word };
-                Err(ExpandErrorKind::Required { name: name.to_owned(), message })
-            }
-            ('+', None) => Ok(String::new()),
-            (_, usable) => Ok(usable.unwrap_or_default().to_owned()),
-        }
-    }
-
-    /// `${name#pattern}`, `##`, `%`, `%%`.
-    fn trimmed(&mut self, name: &str, trim: char) -> Part<String> {
-        let word = self.nested('}', true)?;
-        let Some(value) = self.value(name) else {
-            return Ok(match self.lexer.unset {
-                Unset::Kept => format!("${{{name}{trim}{word}}}"),
-                Unset::Empty => String::new(),
-            });
-        };
-        let (text, longest) = word.strip_prefix(trim).map_or((word.as_str(), false), |rest| (rest, true));
-        let pattern = Pattern::parse(text)?;
-        if trim == '#' { pattern.trim_start(value, longest) } else { pattern.trim_end(value, longest) }
-    }
-
-    /// `${name/pattern/replacement}`, `//`.
-    fn replaced(&mut self, name: &str) -> Part<String> {
-        let all = self.peek() == Some('/');
-        if all {
-            self.next();
-        }
-        let text = self.nested('/', true)?;
-        let replacement = self.nested('}', true)?;
-        match self.value(name) {
-            None if self.lexer.unset == Unset::Kept => Ok(format!("${{{name}/{text}/{replacement}}}")),
-            value => Pattern::parse(&text)?.replace(value.unwrap_or_default(), &replacement, all, self.limit),
-        }
-    }
-
-    /// A word within a reference, up to `stop`.
-    fn nested(&mut self, stop: char, raw_escapes: bool) -> Part<String> {
-        let outer = std::mem::replace(&mut self.raw_escapes, raw_escapes);
-        let word = self.until(Some(stop), &mut Words::default());
-        self.raw_escapes = outer;
-        word
-    }
-
     /// The name of a variable: a run of digits, one special character, or a run of letters, digits and `_`.
     fn name(&mut self) -> &'a str {
         let length = match self.peek() {
@@ -447,35 +363,6 @@ impl<'a> Pass<'a> {
             seen.insert(name.to_owned());
         }
         value
-    }
-}
-
-/// The words a text falls into.
-#[derive(Default)]
-struct Words {
-    done: Vec<String>,
-    current: String,
-}
-
-impl Words {
-    fn push(&mut self, c: char) {
-        if !c.is_whitespace() {
-            self.current.push(c);
-        } else if !self.current.is_empty() {
-            self.done.push(std::mem::take(&mut self.current));
-        }
-    }
-
-    /// White space in `text` separates nothing.
-    fn push_quoted(&mut self, text: &str) {
-        self.current.push_str(text);
-    }
-
-    fn finish(mut self) -> Vec<String> {
-        if !self.current.is_empty() {
-            self.done.push(self.current);
-        }
-        self.done
     }
 }
 

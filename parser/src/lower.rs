@@ -14,6 +14,7 @@ mod config;
 mod copy;
 mod env;
 mod history;
+mod inputs;
 mod ownership;
 mod plan;
 mod ports;

@@ -80,7 +80,7 @@ fn exec_fields(fields: &mut Manifest, exec: &ExecOp) {
     for (n, arg) in args.iter().enumerate() {
         fields.push(format!("args.{n}"), arg.as_str());
     }
-    for variable in env {
+    for variable in env.iter() {
         let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
         fields.push(format!("env.{name}"), value);
     }

@@ -19,10 +19,11 @@ fn described(kiln: &Kiln) -> String {
     for (field, value) in image["Config"].as_object().expect("an image has a config") {
         text.push_str(&format!("{field}: {value}\n"));
     }
-    let history = kiln.run(["history", "--no-trunc", "--format", "{{.CreatedBy}}", "image"]).ok().stdout;
-    let own = history.lines().count().saturating_sub(3);
-    for line in history.lines().take(own).collect::<Vec<_>>().into_iter().rev() {
-        text.push_str(&format!("> {line}\n"));
+    let history = kiln.run(["history", "--no-trunc", "--format", "{{json .CreatedBy}}", "image"]).ok().stdout;
+    let newest_first: Vec<String> = history.lines().map(|line| serde_json::from_str(line).expect("a string")).collect();
+    let base = if newest_first.iter().any(|line| line == "COPY root / # buildkit") { 3 } else { 0 };
+    for line in newest_first.iter().rev().skip(base) {
+        text.push_str(&format!("> {}\n", line.replace('\n', "\n| ")));
     }
     let mut root = kiln.root("image");
     root.retain(|path, _| !path.starts_with("/bin"));
@@ -126,12 +127,12 @@ fn run_in_all_its_forms() {
             Shell: ["/bin/sh","-e","-c"]
             > RUN /bin/sh -c echo shell > /shell # buildkit
             > RUN touch /json file # buildkit
-            >  # buildkit
-            > echo two > /two
             > RUN /bin/sh -c echo one > /one
-            > EOF # buildkit
-            > three
+            | echo two > /two
+            |  # buildkit
             > RUN /bin/sh -c <<EOF cat > /three
+            | three
+            | EOF # buildkit
             > SHELL [/bin/sh -e -c]
             > RUN /bin/sh -e -c echo $0 > /four # buildkit
             > ENV A=env
@@ -276,6 +277,7 @@ fn ignored_files_are_not_there() {
     check(&files, expect![[r#"
         Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
         WorkingDir: "/"
+        > COPY . / # buildkit
         /dir dir 755 0:0
         /dir/deep dir 755 0:0
         /dir/deep/er dir 755 0:0

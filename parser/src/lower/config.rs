@@ -3,7 +3,6 @@
 use oci::image::{Empty, Healthcheck as ImageHealthcheck};
 
 use super::args::expanded;
-use super::env;
 use super::stage::{Builder, Current, Layer};
 use super::{Step, history, ports, refuse, signal};
 use crate::Span;
@@ -34,7 +33,7 @@ impl Builder<'_> {
                     current.state.env.set(&arg.key, value);
                 }
             }
-            current.state.build_args.push((arg.key.clone(), value));
+            current.state.declare(&arg.key, value);
         }
         self.commit(current, shown, Layer::Empty, span)
     }
@@ -50,14 +49,14 @@ impl Builder<'_> {
             shown.push(' ');
             shown.push_str(&text);
             let list = current.state.image.config.env.get_or_insert_default();
-            // The environment knows quickly whether a name is new; it may also be an `ARG`'s.
-            let known = current.state.env.get(&name).is_some();
-            let old = if known { list.iter_mut().find(|old| env::split(old).0 == name) } else { None };
-            match old {
-                Some(old) => *old = text,
-                None => list.push(text),
-            }
             current.state.env.set(&name, &value);
+            match current.state.env_at.get(&name) {
+                Some(at) => list[*at] = text,
+                None => {
+                    current.state.env_at.insert(name, list.len());
+                    list.push(text);
+                }
+            }
         }
         self.commit(current, shown, Layer::Empty, span)
     }

@@ -4,7 +4,7 @@ use graph::op::{Copy, Mode, Owner};
 use graph::{FileAction, FileOp, Op, Slot, Vertex, VertexId};
 
 use super::plan::Origin;
-use super::run::slot;
+use super::inputs::{Inputs, MAX_INPUTS};
 use super::stage::{Builder, Current, Layer, Place};
 use super::{CONTEXT, Step, not_yet, ownership, refuse};
 use crate::expand::{Lexer, Quotes};
@@ -12,8 +12,6 @@ use crate::instruction::{AddFiles, CopyFiles, InlineSource, SourcesAndDest};
 use crate::text::Text;
 use crate::{Span, path};
 
-/// How many sources one instruction may have: an op names its inputs with 16 bits.
-const MAX_SOURCES: usize = 60_000;
 
 /// What `COPY` and `ADD` have in common, variables expanded.
 struct Transfer {
@@ -87,8 +85,8 @@ impl Builder<'_> {
         from: VertexId,
         span: Span,
     ) -> Step<Transfer> {
-        if files.sources.len() + files.inline.len() > MAX_SOURCES {
-            return refuse("TooManySources", span, format!("an instruction cannot have more than {MAX_SOURCES} sources"));
+        if files.sources.len() + files.inline.len() > MAX_INPUTS {
+            return refuse("TooManySources", span, format!("an instruction cannot have more than {MAX_INPUTS} sources"));
         }
         let contents = Lexer { quotes: Quotes::Plain, ..Lexer::new('\\') };
         let mut inline = files.inline.clone();
@@ -116,24 +114,28 @@ impl Builder<'_> {
         let mode = (!transfer.chmod.is_empty()).then(|| ownership::mode(&transfer.chmod)).transpose();
         let mode = mode.or_else(|message| refuse("InvalidMode", place.span, message))?;
         let like = template(current, &transfer, owner, mode);
-        let mut inputs: Vec<VertexId> = current.state.root.into_iter().collect();
+        // Each source's copy says again where to, and what not.
+        let patterns: usize = like.exclude_patterns.iter().map(|pattern| pattern.len() + size_of::<String>()).sum();
+        let count = transfer.sources.len() + transfer.inline.len();
+        self.charge(count.saturating_mul(like.dest.len() + patterns + size_of::<Copy>()), place.span)?;
+        let mut inputs = Inputs::on(current.state.root);
         let mut actions = Vec::new();
         for source in &transfer.sources {
-            let from = Some(slot(&mut inputs, transfer.from));
+            let from = Some(inputs.slot(transfer.from));
             actions.push(FileAction::Copy(Box::new(Copy { from, ..context_copy(&like, source, &transfer) })));
         }
         for source in &transfer.inline {
             let vertex = self.here_document(source);
-            let from = Some(slot(&mut inputs, vertex));
+            let from = Some(inputs.slot(vertex));
             let src = path::rooted(&source.path);
             actions.push(FileAction::Copy(Box::new(Copy { from, src, ..like.clone() })));
         }
         let source = self.settled.lexer.word(place.source, &current.state.env).unwrap_or_else(|_| place.source.to_string());
-        let name = self.step_name(current, &source, place);
+        let name = self.step_name(current, &source, place)?;
         let mut meta = self.meta(current, name, place.span);
         meta.no_cache = current.planned.no_cache;
         let op = Op::File(FileOp { base: current.state.root.map(|_| Slot(0)), actions });
-        current.state.root = Some(self.graph.add(Vertex { op, meta }, &inputs));
+        current.state.root = Some(self.graph.add(Vertex { op, meta }, inputs.vertices()));
         self.commit(current, created_by(&transfer), Layer::Made, place.span)
     }
 

@@ -11,6 +11,8 @@ pub(super) struct Env {
     /// What was set again leaves a hole.
     slots: Vec<Option<Variable>>,
     at: HashMap<Arc<str>, usize>,
+    /// All of it, since it last changed.
+    list: Option<Arc<[Arc<str>]>>,
 }
 
 #[derive(Debug, Clone)]
@@ -22,6 +24,7 @@ struct Variable {
 
 impl Env {
     pub fn set(&mut self, name: &str, value: &str) {
+        self.list = None;
         self.unset(name);
         if self.slots.len() > 32 && self.slots.len() > 2 * self.at.len() {
             self.close_holes();
@@ -33,12 +36,25 @@ impl Env {
     pub fn unset(&mut self, name: &str) {
         if let Some(at) = self.at.remove(name) {
             self.slots[at] = None;
+            self.list = None;
         }
     }
 
-    /// `NAME=value` of each, in order.
-    pub fn texts(&self) -> impl Iterator<Item = &str> {
-        self.slots.iter().flatten().map(|variable| &*variable.text)
+    /// How many variables there are.
+    pub fn len(&self) -> usize {
+        self.at.len()
+    }
+
+    /// Whether [`Env::list`] is at hand.
+    pub fn is_listed(&self) -> bool {
+        self.list.is_some()
+    }
+
+    /// `NAME=value` of each, in order. Commands between which nothing was set share one list.
+    pub fn list(&mut self) -> Arc<[Arc<str>]> {
+        let slots = &self.slots;
+        let texts = || slots.iter().flatten().map(|variable| Arc::clone(&variable.text)).collect();
+        Arc::clone(self.list.get_or_insert_with(texts))
     }
 
     fn close_holes(&mut self) {
@@ -73,12 +89,13 @@ mod tests {
         for (name, value) in [("A", "1"), ("B", "2"), ("A", "3=4"), ("", "x")] {
             env.set(name, value);
         }
-        assert_eq!(env.texts().collect::<Vec<_>>(), ["B=2", "A=3=4", "=x"]);
+        assert_eq!(*env.list(), ["B=2", "A=3=4", "=x"].map(Arc::from));
         assert_eq!(env.get("A"), Some("3=4"));
         for round in 0..1000 {
             env.set("B", &round.to_string());
         }
-        assert_eq!(env.texts().collect::<Vec<_>>(), ["A=3=4", "=x", "B=999"]);
+        assert_eq!(*env.list(), ["A=3=4", "=x", "B=999"].map(Arc::from));
+        assert!(Arc::ptr_eq(&env.list(), &env.list()));
         assert_eq!(env.get("A"), Some("3=4"));
         assert!(env.slots.len() < 64);
     }

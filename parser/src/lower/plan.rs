@@ -1,13 +1,16 @@
 //! The plan of a build: which stage stands on what, what each command copies from, what the target needs. Makes no
 //! vertex and expands nothing within a stage.
 
+mod bases;
+mod reach;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use oci::{Platform, Reference};
 
 use super::args::{Settled, expanded};
-use super::{BaseImage, Images, NamedContext, NoCache, Request, Step, refuse};
+use super::{BaseImage, NamedContext, NoCache, Request, Step, refuse};
 use crate::expand::{NoVariables, Variables};
 use crate::instruction::{Command, Instruction, Stage};
 use crate::{Diagnostic, Dockerfile, Span};
@@ -234,173 +237,6 @@ impl<'a> Plan<'a> {
             Some(stage) => Ok(Origin::Stage(*stage)),
             None => self.image(name, span),
         }
-    }
-
-    /// The stages a stage needs.
-    fn needs(&self, stage: usize) -> impl Iterator<Item = (usize, Span)> + '_ {
-        let planned = &self.stages[stage];
-        let base = std::iter::once((&planned.base, planned.stage.head.span));
-        let sources = planned.commands.iter().flat_map(|command| {
-            command.sources.iter().flatten().map(|source| (source, command.command.head.span))
-        });
-        base.chain(sources).filter_map(|(origin, span)| match origin {
-            Origin::Stage(index) => Some((*index, span)),
-            Origin::Scratch | Origin::Image(_) | Origin::Local(_) => None,
-        })
-    }
-
-    /// A stage that needs itself, by whatever way. Only a stage that needs a later one can begin such a circle.
-    fn check_cycles(&self) -> Step<()> {
-        let forward = |at: usize| self.needs(at).any(|(needed, _)| needed >= at);
-        if !(0..self.stages.len()).any(forward) {
-            return Ok(());
-        }
-        let mut done = vec![false; self.stages.len()];
-        let mut open = vec![false; self.stages.len()];
-        for start in 0..self.stages.len() {
-            let mut path = vec![(start, self.needs(start).collect::<Vec<_>>())];
-            open[start] = !done[start];
-            if done[start] {
-                continue;
-            }
-            while let Some((at, rest)) = path.last_mut() {
-                match rest.pop() {
-                    Some((next, span)) if open[next] => {
-                        let name = &self.stages[next].label;
-                        return refuse("CircularStages", span, format!("the stage `{name}` needs itself"));
-                    }
-                    Some((next, _)) if done[next] => {}
-                    Some((next, _)) => {
-                        open[next] = true;
-                        path.push((next, self.needs(next).collect()));
-                    }
-                    None => {
-                        (done[*at], open[*at]) = (true, false);
-                        path.pop();
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn reach(&self) -> Vec<bool> {
-        let mut reachable = vec![false; self.stages.len()];
-        reachable[self.target] = true;
-        let mut todo = vec![self.target];
-        while let Some(stage) = todo.pop() {
-            for (needed, _) in self.needs(stage) {
-                if !std::mem::replace(&mut reachable[needed], true) {
-                    todo.push(needed);
-                }
-            }
-        }
-        reachable
-    }
-
-    fn reachable_stages(&self) -> impl Iterator<Item = &Planned<'a>> {
-        self.stages.iter().zip(&self.reachable).filter(|(_, reachable)| **reachable).map(|(stage, _)| stage)
-    }
-
-    /// The images that the target needs, as far as triggers are known.
-    pub fn images(&self) -> Vec<(Reference, Platform)> {
-        self.wanted().into_iter().map(|((reference, _), (platform, _))| (reference, platform)).collect()
-    }
-
-    fn wanted(&self) -> BTreeMap<(Reference, String), (Platform, Span)> {
-        let mut wanted = BTreeMap::new();
-        for planned in self.reachable_stages() {
-            let base_platform = planned.platform.as_ref().unwrap_or(&self.settled.target_platform);
-            let base = (&planned.base, base_platform, planned.stage.head.span);
-            let sources = planned.commands.iter().flat_map(|command| {
-                let span = command.command.head.span;
-                command.sources.iter().flatten().map(move |source| (source, &self.settled.target_platform, span))
-            });
-            for (origin, platform, span) in std::iter::once(base).chain(sources) {
-                if let Origin::Image(reference) = origin {
-                    let key = (reference.clone(), platform.to_string());
-                    wanted.entry(key).or_insert_with(|| (platform.clone(), span));
-                }
-            }
-        }
-        wanted
-    }
-
-    /// Asks for every image that the target needs, and takes up their triggers, until nothing new appears.
-    pub fn resolve(&mut self, images: &dyn Images) -> Step<()> {
-        loop {
-            for (key, (platform, span)) in self.wanted() {
-                if self.resolved.contains_key(&key) {
-                    continue;
-                }
-                let image = images.resolve(&key.0, &platform).map_err(|error| {
-                    let hint = error.hint;
-                    let error = Diagnostic::error("ImageUnavailable", span, error.message);
-                    Box::new(match hint {
-                        Some(hint) => error.with_hint(hint),
-                        None => error,
-                    })
-                })?;
-                self.resolved.insert(key, image);
-            }
-            if !self.take_triggers()? {
-                return Ok(());
-            }
-            self.reachable = self.reach();
-        }
-    }
-
-    /// Puts the triggers of bases before the commands of the stages that stand on them. Says whether there were any.
-    fn take_triggers(&mut self) -> Step<bool> {
-        let mut new = false;
-        for at in 0..self.stages.len() {
-            if !self.reachable[at] || self.stages[at].triggered {
-                continue;
-            }
-            self.stages[at].triggered = true;
-            let span = self.stages[at].stage.head.span;
-            let mut triggers = Vec::new();
-            for expression in self.triggers(at) {
-                triggers.push(self.trigger(&expression, span)?);
-            }
-            new |= !triggers.is_empty();
-            self.stages[at].total += triggers.len();
-            self.stages[at].commands.splice(0..0, triggers);
-        }
-        Ok(new)
-    }
-
-    fn triggers(&self, at: usize) -> Vec<String> {
-        let planned = &self.stages[at];
-        match &planned.base {
-            Origin::Stage(base) => {
-                let onbuild = |command: &Command| match &command.instruction {
-                    Instruction::Onbuild(onbuild) => Some(onbuild.expression.to_string()),
-                    _ => None,
-                };
-                self.stages[*base].stage.commands.iter().filter_map(onbuild).collect()
-            }
-            Origin::Image(reference) => {
-                let image = self.base_image(reference, planned.platform.as_ref());
-                image.and_then(|image| image.config.config.on_build.clone()).unwrap_or_default()
-            }
-            Origin::Scratch | Origin::Local(_) => Vec::new(),
-        }
-    }
-
-    fn trigger(&self, expression: &str, span: Span) -> Step<PlannedCommand<'a>> {
-        let mut command = crate::parse_trigger(expression).map_err(|error| {
-            Box::new(Diagnostic { span, focus: None, ..error }.with_label(span, format!("from `ONBUILD {expression}` of the base")))
-        })?;
-        command.head.span = span;
-        let sources = self.sources(&command)?;
-        Ok(PlannedCommand { command: Cow::Owned(command), sources, trigger: true })
-    }
-
-    /// What was resolved for `reference` on `platform`, or on the target's.
-    pub fn base_image(&self, reference: &Reference, platform: Option<&Platform>) -> Option<&BaseImage> {
-        let platform = platform.unwrap_or(&self.settled.target_platform);
-        self.resolved.get(&(reference.clone(), platform.to_string()))
     }
 }
 

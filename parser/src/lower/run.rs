@@ -1,8 +1,11 @@
 //! `RUN`: its command, here-documents, mounts and network. Runs nothing.
 
-use graph::op::{MountKind, Security as OpSecurity, Sharing as OpSharing};
-use graph::{ExecOp, Op, Slot, Vertex, VertexId};
+use std::sync::Arc;
 
+use graph::op::{MountKind, Security as OpSecurity, Sharing as OpSharing};
+use graph::{ExecOp, Op, Slot, Vertex};
+
+use super::inputs::{Inputs, MAX_INPUTS};
 use super::plan::Origin;
 use super::stage::{Builder, Current, Layer, Place, with_shell};
 use super::{CONTEXT, Step, not_yet, refuse};
@@ -30,25 +33,27 @@ impl Builder<'_> {
         if !run.devices.is_empty() {
             return not_yet(span, "`RUN --device`");
         }
+        if run.mounts.len() > MAX_INPUTS {
+            return refuse("TooManyMounts", span, format!("an instruction cannot have more than {MAX_INPUTS} mounts"));
+        }
         let script = script(run, current, span)?;
         let args = with_shell(&current.state, run.command.form, script.args);
-        let mut inputs: Vec<VertexId> = current.state.root.into_iter().collect();
+        let mut inputs = Inputs::on(current.state.root);
         let mut mounts: Vec<graph::op::Mount> = script.file.into_iter().collect();
         for (written, source) in run.mounts.iter().zip(sources) {
             mounts.push(self.mount(current, written, source.as_ref(), &mut inputs, span)?);
         }
         // Outer directories first, whatever order they were written in.
         mounts.sort_by(|a, b| a.target.cmp(&b.target));
-        let name = self.run_name(current, script.summary, place);
+        let name = self.run_name(current, script.summary, place)?;
         let mut meta = self.meta(current, name, span);
         meta.no_cache = current.planned.no_cache;
-        let env: Vec<String> = current.state.env.texts().map(str::to_owned).collect();
-        self.charge(env.iter().map(String::len).sum(), span)?;
+        self.charge_process(current, &args, span)?;
         let created_by = created_by(current, &args);
         let op = ExecOp {
             root: current.state.root.map(|_| Slot(0)),
             args,
-            env,
+            env: current.state.env.list(),
             cwd: current.state.workdir().to_owned(),
             user: current.state.image.config.user.clone(),
             hostname: self.request.hostname.clone(),
@@ -61,11 +66,20 @@ impl Builder<'_> {
             mounts,
             proxy_env: self.settled.proxy_env.clone(),
         };
-        current.state.root = Some(self.graph.add(Vertex { op: Op::Exec(op), meta }, &inputs));
+        current.state.root = Some(self.graph.add(Vertex { op: Op::Exec(op), meta }, inputs.vertices()));
         self.commit(current, created_by, Layer::Made, span)
     }
 
-    fn run_name(&self, current: &mut Current<'_>, summary: Option<String>, place: Place<'_>) -> String {
+    /// Counts what a process's op and its line of history hold, before they are made.
+    fn charge_process(&mut self, current: &Current<'_>, args: &[String], span: Span) -> Step<()> {
+        let state = &current.state;
+        let env = if state.env.is_listed() { 0 } else { state.env.len() * size_of::<Arc<str>>() };
+        let args: usize = args.iter().map(|arg| arg.len() + size_of::<String>()).sum();
+        let build_args = state.build_args.len() * size_of::<String>();
+        self.charge(env + args + build_args + state.workdir().len() + state.image.config.user.len(), span)
+    }
+
+    fn run_name(&mut self, current: &mut Current<'_>, summary: Option<String>, place: Place<'_>) -> Step<String> {
         let written = match summary {
             Some(summary) => format!("{} ({summary})", place.source),
             None => place.source.to_string(),
@@ -80,7 +94,7 @@ impl Builder<'_> {
         current: &Current<'_>,
         written: &str,
         source: Option<&Origin>,
-        inputs: &mut Vec<VertexId>,
+        inputs: &mut Inputs,
         span: Span,
     ) -> Step<graph::op::Mount> {
         let lexer = self.settled.lexer;
@@ -98,6 +112,7 @@ impl Builder<'_> {
             Kind::Bind | Kind::Cache | Kind::Tmpfs => {}
         }
         let target = path::clean(&path::resolve(current.state.workdir(), &mount.target));
+        self.charge(target.len(), span)?;
         if target == "/" {
             return refuse("InvalidMountTarget", span, "a mount cannot stand in the place of the root: expected another `target`");
         }
@@ -108,13 +123,13 @@ impl Builder<'_> {
         Ok(graph::op::Mount { target, kind, readonly: mount.read_only })
     }
 
-    fn mount_from(&mut self, mount: &Mount, from: Option<&Origin>, inputs: &mut Vec<VertexId>, span: Span) -> Step<MountKind> {
+    fn mount_from(&mut self, mount: &Mount, from: Option<&Origin>, inputs: &mut Inputs, span: Span) -> Step<MountKind> {
         let vertex = match from {
             Some(origin) => self.origin(origin, span)?,
             None if mount.kind == Kind::Cache => None,
             None => Some(self.local(CONTEXT)),
         };
-        let from = vertex.map(|vertex| slot(inputs, vertex));
+        let from = vertex.map(|vertex| inputs.slot(vertex));
         let source = path::rooted(&mount.source);
         if mount.kind == Kind::Bind {
             return Ok(MountKind::Bind { from, source });
@@ -133,16 +148,6 @@ impl Builder<'_> {
             gid: mount.gid.unwrap_or(0),
         })
     }
-}
-
-/// The slot of `vertex` among `inputs`, where it is put if it is new.
-pub(super) fn slot(inputs: &mut Vec<VertexId>, vertex: VertexId) -> Slot {
-    let at = inputs.iter().position(|input| *input == vertex).unwrap_or_else(|| {
-        inputs.push(vertex);
-        inputs.len() - 1
-    });
-    // The number of mounts and sources of one instruction is bounded by the size of the file, see `copy`.
-    Slot(u16::try_from(at).unwrap_or(u16::MAX))
 }
 
 /// A here-document alone is the script, or a file that is run; with more around it, it is the shell's.
@@ -197,20 +202,11 @@ fn summary(file: &InlineFile) -> String {
 /// `RUN |1 NAME=value /bin/sh -c … # buildkit`
 fn created_by(current: &Current<'_>, args: &[String]) -> String {
     let state = &current.state;
-    let mut shown: Vec<String> = Vec::new();
-    let mut seen = std::collections::HashMap::new();
-    for (name, value) in &state.build_args {
+    let shown = state.build_args.iter().map(|(name, value)| {
         let value = state.env.get(name).or(value.as_deref()).unwrap_or_default();
-        let text = format!("{name}={value}");
-        match seen.get(name) {
-            Some(at) => shown[*at] = text,
-            None => {
-                seen.insert(name, shown.len());
-                shown.push(text);
-            }
-        }
-    }
-    let count = shown.len();
+        format!("{name}={value}")
+    });
+    let count = state.build_args.len();
     let count = (count > 0).then(|| format!("|{count}"));
     let words: Vec<String> = count.into_iter().chain(shown).chain(args.iter().cloned()).collect();
     format!("RUN {} # buildkit", words.join(" "))

@@ -2,20 +2,25 @@
 //! Knows nothing of other stages but their last vertices. `RUN` is in `run`, `COPY` and `ADD` are in `copy`,
 //! what changes the config alone is in `config`.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod sources;
+mod state;
 
-use graph::{FileAction, FileOp, Graph, Meta, Op, Slot, Source, SourceOp, Vertex, VertexId};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use graph::{FileAction, FileOp, Graph, Meta, Op, Slot, Source, Vertex, VertexId};
 use oci::image::History;
 use oci::{ImageConfig, Platform, Reference};
 
 use super::args::{Settled, expanded};
+use super::config::{describe_healthcheck, healthcheck};
 use super::env::{self, Env};
 use super::plan::{Origin, Plan, Planned, PlannedCommand};
-use super::config::{describe_healthcheck, healthcheck};
-use super::{CONTEXT, Lowered, Request, Step, history, refuse};
-use crate::instruction::{CommandLine, Form, Instruction};
+use super::{Lowered, Request, Step, history, refuse};
+use crate::instruction::Instruction;
 use crate::text::Text;
 use crate::{Span, path};
+use state::{arguments, scratch};
+pub(super) use state::{State, with_shell};
 
 /// How many bytes of environments, histories and expanded words a build may come to.
 const MAX_TEXT: usize = 512 << 20;
@@ -39,17 +44,6 @@ pub(super) struct Builder<'p> {
     spent: usize,
 }
 
-/// What instructions change.
-#[derive(Debug, Clone)]
-pub(super) struct State {
-    pub root: Option<VertexId>,
-    pub env: Env,
-    pub image: ImageConfig,
-    pub platform: Platform,
-    /// The `ARG`s so far, those of the stages below included.
-    pub build_args: Vec<(Text, Option<String>)>,
-}
-
 /// The stage being built.
 pub(super) struct Current<'p> {
     pub planned: &'p Planned<'p>,
@@ -66,24 +60,6 @@ pub(super) struct Place<'c> {
     /// As written.
     pub source: &'c Text,
     pub trigger: bool,
-}
-
-impl State {
-    /// Where relative paths start.
-    pub fn workdir(&self) -> &str {
-        match self.image.config.working_dir.as_str() {
-            "" => "/",
-            workdir => workdir,
-        }
-    }
-
-    pub fn shell(&self) -> Vec<String> {
-        match &self.image.config.shell {
-            Some(shell) if !shell.is_empty() => shell.clone(),
-            _ if self.image.os == "windows" => ["cmd", "/S", "/C"].map(str::to_owned).to_vec(),
-            _ => ["/bin/sh", "-c"].map(str::to_owned).to_vec(),
-        }
-    }
 }
 
 impl<'p> Builder<'p> {
@@ -161,9 +137,12 @@ impl<'p> Builder<'p> {
         if state.platform.os != "windows" && !environment.iter().any(|variable| env::split(variable).0 == "PATH") {
             environment.push(format!("PATH={DEFAULT_PATH}"));
         }
-        for variable in environment.iter() {
+        self.charge(environment.iter().map(|variable| variable.len() + size_of::<String>()).sum(), planned.stage.head.span)?;
+        state.env_at.clear();
+        for (at, variable) in environment.iter().enumerate() {
             let (name, value) = env::split(variable);
             state.env.set(name, value);
+            state.env_at.entry(name.to_owned()).or_insert(at);
         }
         let workdir = &mut state.image.config.working_dir;
         if !workdir.is_empty() {
@@ -184,11 +163,15 @@ impl<'p> Builder<'p> {
             env: Env::default(),
             image,
             platform: platform.clone(),
+            env_at: HashMap::new(),
             build_args: Vec::new(),
+            arg_at: HashMap::new(),
         };
         match &planned.base {
             Origin::Stage(base) => {
                 uses[*base] -= 1;
+                let size = self.states[*base].as_ref().map_or(0, State::size);
+                self.charge(if uses[*base] == 0 { 0 } else { size }, span)?;
                 let mut state = if uses[*base] == 0 { self.states[*base].take() } else { self.states[*base].clone() }
                     .expect("a base stands earlier in the file, and its uses are counted");
                 state.image.config.on_build = None;
@@ -208,79 +191,6 @@ impl<'p> Builder<'p> {
                 Ok(fresh(Some(root), scratch(platform), platform))
             }
         }
-    }
-
-    /// The vertex of an image; `None` when it holds no layer. `base_of`: the stage it is the base of.
-    fn image(&mut self, name: &Reference, platform: &Platform, base_of: Option<&Planned<'_>>) -> Step<Option<VertexId>> {
-        let key = (name.clone(), platform.to_string());
-        if let Some(vertex) = self.images.get(&key) {
-            return Ok(*vertex);
-        }
-        let image = self.plan.base_image(name, Some(platform)).expect("what is reachable was resolved");
-        let pinned = image.reference.with_digest(image.digest);
-        let has_layers = !image.config.rootfs.diff_ids.is_empty() || image.config.history.iter().any(|line| !line.empty_layer);
-        let vertex = has_layers.then(|| {
-            let op = Op::Source(SourceOp::Image {
-                reference: image.reference.to_string(),
-                digest: image.digest,
-                platform: platform.clone(),
-            });
-            let mut meta = Meta { name: format!("FROM {pinned}"), ..Meta::default() };
-            if let Some(planned) = base_of {
-                meta.name = format!("{}{}", numbered(planned, 1), meta.name);
-                meta.stage = Some(stage_name(planned));
-                meta.source = Some(lines(planned.stage.head.span));
-            }
-            self.graph.add(Vertex { op, meta }, &[])
-        });
-        self.images.insert(key, vertex);
-        Ok(vertex)
-    }
-
-    pub fn local(&mut self, name: &str) -> VertexId {
-        if let Some(vertex) = self.locals.get(name) {
-            return *vertex;
-        }
-        let shown = if name == CONTEXT { "build context".to_owned() } else { format!("build context {name}") };
-        let meta = Meta { name: format!("[internal] load {shown}"), ..Meta::default() };
-        let vertex = self.graph.add(Vertex { op: Op::Source(SourceOp::Local { name: name.to_owned() }), meta }, &[]);
-        self.locals.insert(name.to_owned(), vertex);
-        vertex
-    }
-
-    /// A directory as the filesystem of a stage: a copy of it, since it is no stack of layers.
-    fn local_root(&mut self, name: &str, span: Span) -> Step<VertexId> {
-        let local = self.local(name);
-        let op = Op::File(FileOp { base: None, actions: vec![FileAction::Copy(Box::new(super::copy::whole(Slot(0))))] });
-        let meta = Meta { name: format!("[context {name}] load"), source: Some(lines(span)), ..Meta::default() };
-        Ok(self.graph.add(Vertex { op, meta }, &[local]))
-    }
-
-    /// The filesystem that a source names; `None` is scratch.
-    pub fn origin(&mut self, origin: &Origin, span: Span) -> Step<Option<VertexId>> {
-        match origin {
-            Origin::Scratch => Ok(None),
-            Origin::Local(name) => Ok(Some(self.local(name))),
-            Origin::Image(reference) => self.image(reference, &self.settled.target_platform, None),
-            Origin::Stage(index) => match self.roots[*index] {
-                Some(root) => Ok(root),
-                None => {
-                    let name = &self.plan.stages[*index].label;
-                    refuse("StageNotDefinedYet", span, format!("the stage `{name}` is defined later: it must stand before what uses it"))
-                }
-            },
-        }
-    }
-
-    /// A filesystem with nothing in it, where an op needs an input.
-    pub fn empty(&mut self) -> VertexId {
-        if let Some(vertex) = self.empty {
-            return vertex;
-        }
-        let meta = Meta { name: "[internal] scratch".to_owned(), ..Meta::default() };
-        let vertex = self.graph.add(Vertex { op: Op::File(FileOp { base: None, actions: Vec::new() }), meta }, &[]);
-        self.empty = Some(vertex);
-        vertex
     }
 
     /// Counts text that the build holds; hostile files make it grow without end.
@@ -317,14 +227,15 @@ impl<'p> Builder<'p> {
     }
 
     /// `text` as the progress view names a step.
-    pub fn step_name(&self, current: &mut Current<'_>, text: &str, place: Place<'_>) -> String {
+    pub fn step_name(&mut self, current: &mut Current<'_>, text: &str, place: Place<'_>) -> Step<String> {
+        self.charge(text.len(), place.span)?;
         let (keyword, rest) = text.split_at(text.find(' ').unwrap_or(text.len()));
         let trigger = if place.trigger { "ONBUILD " } else { "" };
         if current.planned.total == 0 {
-            return format!("{}{rest}", keyword.to_uppercase());
+            return Ok(format!("{}{rest}", keyword.to_uppercase()));
         }
         current.step += 1;
-        format!("{}{trigger}{}{rest}", numbered(current.planned, current.step), keyword.to_uppercase())
+        Ok(format!("{}{trigger}{}{rest}", numbered(current.planned, current.step), keyword.to_uppercase()))
     }
 
     pub fn meta(&self, current: &Current<'_>, name: String, span: Span) -> Meta {
@@ -413,14 +324,13 @@ impl<'p> Builder<'p> {
             mtime: self.settled.epoch,
         };
         let source = self.settled.lexer.word(place.source, &current.state.env).unwrap_or_else(|_| place.source.to_string());
-        let name = self.step_name(current, &source, place);
+        let name = self.step_name(current, &source, place)?;
         let meta = self.meta(current, name, place.span);
         let op = Op::File(FileOp { base: current.state.root.map(|_| Slot(0)), actions: vec![action] });
         let inputs: Vec<VertexId> = current.state.root.into_iter().collect();
         current.state.root = Some(self.graph.add(Vertex { op, meta }, &inputs));
         self.commit(current, shown, Layer::Made, place.span)
     }
-
 }
 
 /// Whether a line of history has a layer.
@@ -428,30 +338,6 @@ impl<'p> Builder<'p> {
 pub(super) enum Layer {
     Made,
     Empty,
-}
-
-/// What a command line runs, the shell before it where it is one string.
-fn arguments(state: &State, line: &CommandLine) -> Vec<String> {
-    let args: Vec<String> = line.args.iter().map(ToString::to_string).collect();
-    with_shell(state, line.form, args)
-}
-
-pub(super) fn with_shell(state: &State, form: Form, args: Vec<String>) -> Vec<String> {
-    match form {
-        Form::Exec => args,
-        Form::Shell => {
-            let mut shell = state.shell();
-            shell.push(args.join(" "));
-            shell
-        }
-    }
-}
-
-/// The config that `FROM scratch` starts with.
-fn scratch(platform: &Platform) -> ImageConfig {
-    let mut image = ImageConfig::scratch(platform);
-    image.config.working_dir = "/".to_owned();
-    image
 }
 
 /// `[build 2/12] `

@@ -71,7 +71,7 @@ impl LocalExecutor {
 
     fn spec(&self, op: &ExecOp, accounts: Accounts, root: Root, mounts: &Mounts) -> Result<RunSpec, Failure> {
         let login = accounts.login(&op.user).map_err(fail)?;
-        let mut env = op.env.clone();
+        let mut env: Vec<String> = op.env.iter().map(ToString::to_string).collect();
         env.extend(op.proxy_env.iter().chain(&mounts.env).cloned());
         if !env.iter().any(|variable| variable.starts_with("HOME=")) {
             env.push(format!("HOME={}", login.home));

@@ -274,7 +274,7 @@ fn exec(args: &[&str]) -> ExecOp {
     ExecOp {
         root: Some(Slot(0)),
         args: args.iter().map(|&arg| arg.to_owned()).collect(),
-        env: vec!["PATH=/bin".to_owned()],
+        env: ["PATH=/bin".into()].into(),
         cwd: "/".to_owned(),
         user: String::new(),
         hostname: None,

@@ -1,0 +1,69 @@
+//! What stages need of each other: which the target leads to, and whether one needs itself. Knows no image.
+
+use super::{Origin, Plan};
+use crate::Span;
+use crate::lower::{Step, refuse};
+
+impl Plan<'_> {
+    /// The stages a stage needs.
+    fn needs(&self, stage: usize) -> impl Iterator<Item = (usize, Span)> + '_ {
+        let planned = &self.stages[stage];
+        let base = std::iter::once((&planned.base, planned.stage.head.span));
+        let sources = planned.commands.iter().flat_map(|command| {
+            command.sources.iter().flatten().map(|source| (source, command.command.head.span))
+        });
+        base.chain(sources).filter_map(|(origin, span)| match origin {
+            Origin::Stage(index) => Some((*index, span)),
+            Origin::Scratch | Origin::Image(_) | Origin::Local(_) => None,
+        })
+    }
+
+    /// A stage that needs itself, by whatever way. Only a stage that needs a later one can begin such a circle.
+    pub(super) fn check_cycles(&self) -> Step<()> {
+        let forward = |at: usize| self.needs(at).any(|(needed, _)| needed >= at);
+        if !(0..self.stages.len()).any(forward) {
+            return Ok(());
+        }
+        let mut done = vec![false; self.stages.len()];
+        let mut open = vec![false; self.stages.len()];
+        for start in 0..self.stages.len() {
+            let mut path = vec![(start, self.needs(start).collect::<Vec<_>>())];
+            open[start] = !done[start];
+            if done[start] {
+                continue;
+            }
+            while let Some((at, rest)) = path.last_mut() {
+                match rest.pop() {
+                    Some((next, span)) if open[next] => {
+                        let name = &self.stages[next].label;
+                        return refuse("CircularStages", span, format!("the stage `{name}` needs itself"));
+                    }
+                    Some((next, _)) if done[next] => {}
+                    Some((next, _)) => {
+                        open[next] = true;
+                        path.push((next, self.needs(next).collect()));
+                    }
+                    None => {
+                        (done[*at], open[*at]) = (true, false);
+                        path.pop();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn reach(&self) -> Vec<bool> {
+        let mut reachable = vec![false; self.stages.len()];
+        reachable[self.target] = true;
+        let mut todo = vec![self.target];
+        while let Some(stage) = todo.pop() {
+            for (needed, _) in self.needs(stage) {
+                if !std::mem::replace(&mut reachable[needed], true) {
+                    todo.push(needed);
+                }
+            }
+        }
+        reachable
+    }
+}
