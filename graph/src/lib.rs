@@ -7,7 +7,9 @@ pub mod manifest;
 pub mod op;
 
 mod dag;
+mod environment;
 
 pub use dag::{Graph, Meta, Slot, Source, Vertex, VertexId};
+pub use environment::Environment;
 pub use manifest::{Field, Manifest};
 pub use op::{ExecOp, FileAction, FileOp, Op, SourceOp};

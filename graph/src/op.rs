@@ -3,12 +3,11 @@
 //! An op names its inputs by [`Slot`]: the position among its vertex's inputs. A base that is absent (`None`) is
 //! scratch.
 
-use std::sync::Arc;
-
 use oci::digest::Digest;
 use oci::platform::Platform;
 
 use crate::dag::Slot;
+use crate::environment::Environment;
 
 /// What a vertex does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +57,8 @@ pub enum SourceOp {
 pub struct ExecOp {
     pub root: Option<Slot>,
     pub args: Vec<String>,
-    /// `NAME=value`, in the order of the image. Shared: thousands of processes may have the same.
-    pub env: Arc<[Arc<str>]>,
+    /// `NAME=value`, in the order of the image.
+    pub env: Environment,
     /// Absolute.
     pub cwd: String,
     /// As in the Dockerfile: `name`, `uid`, `name:group`; empty for root.

@@ -133,7 +133,7 @@ impl Lexer {
         if self.is_plain(text) {
             return Ok(text.to_owned());
         }
-        self.expand(text, variables).map(|expansion| expansion.text)
+        self.read(text, variables, &mut Words::unwanted()).map(|expansion| expansion.text)
     }
 
     /// The words the text falls into.
@@ -143,6 +143,12 @@ impl Lexer {
 
     /// The text, its words and the variables it asked for.
     pub fn expand(&self, text: &str, variables: &dyn Variables) -> Result<Expansion, ExpandError> {
+        let mut words = Words::default();
+        let expansion = self.read(text, variables, &mut words)?;
+        Ok(Expansion { words: words.finish(), ..expansion })
+    }
+
+    fn read(&self, text: &str, variables: &dyn Variables, words: &mut Words) -> Result<Expansion, ExpandError> {
         let mut pass = Pass {
             lexer: self,
             variables,
@@ -152,9 +158,8 @@ impl Lexer {
             limit: text.len().saturating_add(MAX_GROWTH),
             result: Expansion::default(),
         };
-        let mut words = Words::default();
-        match pass.until(None, &mut words) {
-            Ok(expanded) => Ok(Expansion { text: expanded, words: words.finish(), ..pass.result }),
+        match pass.until(None, words) {
+            Ok(expanded) => Ok(Expansion { text: expanded, ..pass.result }),
             Err(kind) => Err(ExpandError { text: head(text), kind }),
         }
     }
@@ -202,7 +207,11 @@ impl<'a> Pass<'a> {
     /// Everything up to `stop`, which is taken too; or up to the end.
     fn until(&mut self, stop: Option<char>, words: &mut Words) -> Part<String> {
         let mut out = String::new();
-        while let Some(c) = self.peek() {
+        loop {
+            let plain = self.plain(stop);
+            words.push_str(plain);
+            out.push_str(plain);
+            let Some(c) = self.peek() else { break };
             if Some(c) == stop {
                 self.next();
                 return Ok(out);
@@ -219,6 +228,14 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// What stands before the next character that may mean something.
+    fn plain(&mut self, stop: Option<char>) -> &'a str {
+        let means = |c| matches!(c, '$' | '\'' | '"' | '<') || c == self.lexer.escape || Some(c) == stop;
+        let (plain, rest) = self.rest.split_at(self.run(|c| !means(c)));
+        self.rest = rest;
+        plain
+    }
+
     /// One character `c`, or what begins with it.
     fn one(&mut self, c: char, out: &mut String, words: &mut Words) -> Part<()> {
         let quotes_matter = self.lexer.quotes != Quotes::Plain;
@@ -226,7 +243,7 @@ impl<'a> Pass<'a> {
         match c {
             '$' => {
                 self.dollar(out)?;
-                out[start..].chars().for_each(|c| words.push(c));
+                words.push_str(&out[start..]);
             }
             '\'' | '"' if quotes_matter => {
                 if c == '"' { self.double_quoted(out)? } else { self.single_quoted(out)? }
@@ -247,7 +264,7 @@ impl<'a> Pass<'a> {
             c => {
                 self.next();
                 out.push(c);
-                words.push(c);
+                words.push_str(&out[start..]);
             }
         }
         Ok(())
@@ -282,6 +299,9 @@ impl<'a> Pass<'a> {
     fn double_quoted(&mut self, out: &mut String) -> Part<()> {
         self.quote(out);
         loop {
+            let end = self.run(|c| !matches!(c, '"' | '$') && c != self.lexer.escape);
+            out.push_str(&self.rest[..end]);
+            self.rest = &self.rest[end..];
             match self.peek() {
                 None => return Err(ExpandErrorKind::OpenQuote('"')),
                 Some('"') => break,

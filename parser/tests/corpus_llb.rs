@@ -212,7 +212,7 @@ fn our_exec(exec: &ExecOp, name: &dyn Fn(&graph::Slot) -> Value) -> Value {
         Network::None => "NONE",
     };
     json!({
-        "root": exec.root.as_ref().map(name), "args": exec.args, "env": exec.env.iter().map(|variable| &**variable).collect::<Vec<_>>(), "cwd": exec.cwd, "user": exec.user,
+        "root": exec.root.as_ref().map(name), "args": exec.args, "env": exec.env.iter().collect::<Vec<_>>(), "cwd": exec.cwd, "user": exec.user,
         "network": network, "mounts": mounts,
     })
 }

@@ -87,7 +87,7 @@ impl Pass<'_> {
     /// A word within a reference, up to `stop`.
     fn nested(&mut self, stop: char, raw_escapes: bool) -> Part<String> {
         let outer = std::mem::replace(&mut self.raw_escapes, raw_escapes);
-        let word = self.until(Some(stop), &mut Words::default());
+        let word = self.until(Some(stop), &mut Words::unwanted());
         self.raw_escapes = outer;
         word
     }

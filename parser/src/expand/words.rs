@@ -5,20 +5,36 @@
 pub(super) struct Words {
     done: Vec<String>,
     current: String,
+    unwanted: bool,
 }
 
 impl Words {
-    pub fn push(&mut self, c: char) {
-        if !c.is_whitespace() {
-            self.current.push(c);
-        } else if !self.current.is_empty() {
-            self.done.push(std::mem::take(&mut self.current));
+    /// For whom the text alone is enough.
+    pub fn unwanted() -> Self {
+        Self { unwanted: true, ..Self::default() }
+    }
+
+    /// White space in `text` separates words.
+    pub fn push_str(&mut self, text: &str) {
+        if self.unwanted {
+            return;
         }
+        let mut rest = text;
+        while let Some(end) = rest.find(char::is_whitespace) {
+            self.current.push_str(&rest[..end]);
+            if !self.current.is_empty() {
+                self.done.push(std::mem::take(&mut self.current));
+            }
+            rest = rest[end..].trim_start();
+        }
+        self.current.push_str(rest);
     }
 
     /// White space in `text` separates nothing.
     pub fn push_quoted(&mut self, text: &str) {
-        self.current.push_str(text);
+        if !self.unwanted {
+            self.current.push_str(text);
+        }
     }
 
     pub fn finish(mut self) -> Vec<String> {

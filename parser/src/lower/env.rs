@@ -3,7 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use graph::Environment;
+
 use crate::expand::Variables;
+
+/// How many slots are listed together: a change makes one piece anew, and a list of pieces.
+const PIECE: usize = 64;
 
 /// Variables by name, and in order.
 #[derive(Debug, Clone, Default)]
@@ -11,8 +16,10 @@ pub(super) struct Env {
     /// What was set again leaves a hole.
     slots: Vec<Option<Variable>>,
     at: HashMap<Arc<str>, usize>,
-    /// All of it, since it last changed.
-    list: Option<Arc<[Arc<str>]>>,
+    /// For every `PIECE` slots what they hold, as far as it was asked for since they changed.
+    pieces: Vec<Option<Arc<[Arc<str>]>>>,
+    /// All of it, if it was asked for since it changed.
+    list: Option<Environment>,
 }
 
 #[derive(Debug, Clone)]
@@ -24,41 +31,50 @@ struct Variable {
 
 impl Env {
     pub fn set(&mut self, name: &str, value: &str) {
-        self.list = None;
         self.unset(name);
         if self.slots.len() > 32 && self.slots.len() > 2 * self.at.len() {
             self.close_holes();
         }
         self.at.insert(name.into(), self.slots.len());
+        self.changed(self.slots.len());
         self.slots.push(Some(Variable { text: format!("{name}={value}").into(), name_length: name.len() }));
     }
 
     pub fn unset(&mut self, name: &str) {
         if let Some(at) = self.at.remove(name) {
             self.slots[at] = None;
-            self.list = None;
+            self.changed(at);
         }
     }
 
-    /// How many variables there are.
-    pub fn len(&self) -> usize {
-        self.at.len()
+    fn changed(&mut self, slot: usize) {
+        self.list = None;
+        if let Some(piece) = self.pieces.get_mut(slot / PIECE) {
+            *piece = None;
+        }
     }
 
-    /// Whether [`Env::list`] is at hand.
-    pub fn is_listed(&self) -> bool {
-        self.list.is_some()
+    /// How many bytes the next [`Env::list`] takes at most, the texts aside.
+    pub fn size_of_list(&self) -> usize {
+        if self.list.is_some() { 0 } else { (self.slots.len() / PIECE + PIECE) * size_of::<Arc<str>>() }
     }
 
-    /// `NAME=value` of each, in order. Commands between which nothing was set share one list.
-    pub fn list(&mut self) -> Arc<[Arc<str>]> {
-        let slots = &self.slots;
-        let texts = || slots.iter().flatten().map(|variable| Arc::clone(&variable.text)).collect();
-        Arc::clone(self.list.get_or_insert_with(texts))
+    /// `NAME=value` of each, in order. What did not change since the last list is shared with it.
+    pub fn list(&mut self) -> Environment {
+        if let Some(list) = &self.list {
+            return list.clone();
+        }
+        self.pieces.resize(self.slots.len().div_ceil(PIECE), None);
+        for (piece, slots) in self.pieces.iter_mut().zip(self.slots.chunks(PIECE)) {
+            let texts = || slots.iter().flatten().map(|variable| Arc::clone(&variable.text)).collect();
+            piece.get_or_insert_with(texts);
+        }
+        self.list.insert(Environment::of_pieces(self.pieces.iter().flatten().cloned())).clone()
     }
 
     fn close_holes(&mut self) {
         self.slots.retain(Option::is_some);
+        self.pieces.clear();
         for (at, variable) in self.slots.iter().enumerate() {
             if let Some(at_name) = variable.as_ref().and_then(|v| self.at.get_mut(&v.text[..v.name_length])) {
                 *at_name = at;
@@ -89,14 +105,24 @@ mod tests {
         for (name, value) in [("A", "1"), ("B", "2"), ("A", "3=4"), ("", "x")] {
             env.set(name, value);
         }
-        assert_eq!(*env.list(), ["B=2", "A=3=4", "=x"].map(Arc::from));
+        assert_eq!(env.list(), ["B=2", "A=3=4", "=x"].into_iter().collect());
         assert_eq!(env.get("A"), Some("3=4"));
         for round in 0..1000 {
             env.set("B", &round.to_string());
         }
-        assert_eq!(*env.list(), ["A=3=4", "=x", "B=999"].map(Arc::from));
-        assert!(Arc::ptr_eq(&env.list(), &env.list()));
+        assert_eq!(env.list(), ["A=3=4", "=x", "B=999"].into_iter().collect());
         assert_eq!(env.get("A"), Some("3=4"));
         assert!(env.slots.len() < 64);
+    }
+
+    #[test]
+    fn a_list_is_what_is_set_whatever_was_listed_before() {
+        let mut env = Env::default();
+        for round in 0..1000_usize {
+            env.set(&format!("V{}", round * 7 % 300), &round.to_string());
+            let mut fresh = Env { slots: env.slots.clone(), at: env.at.clone(), ..Env::default() };
+            assert_eq!(env.list(), fresh.list());
+            assert_eq!(env.list().iter().count(), env.at.len());
+        }
     }
 }

@@ -1,7 +1,5 @@
 //! `RUN`: its command, here-documents, mounts and network. Runs nothing.
 
-use std::sync::Arc;
-
 use graph::op::{MountKind, Security as OpSecurity, Sharing as OpSharing};
 use graph::{ExecOp, Op, Slot, Vertex};
 
@@ -73,7 +71,7 @@ impl Builder<'_> {
     /// Counts what a process's op and its line of history hold, before they are made.
     fn charge_process(&mut self, current: &Current<'_>, args: &[String], span: Span) -> Step<()> {
         let state = &current.state;
-        let env = if state.env.is_listed() { 0 } else { state.env.len() * size_of::<Arc<str>>() };
+        let env = state.env.size_of_list();
         let args: usize = args.iter().map(|arg| arg.len() + size_of::<String>()).sum();
         let build_args = state.build_args.len() * size_of::<String>();
         self.charge(env + args + build_args + state.workdir().len() + state.image.config.user.len(), span)

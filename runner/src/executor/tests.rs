@@ -274,7 +274,7 @@ fn exec(args: &[&str]) -> ExecOp {
     ExecOp {
         root: Some(Slot(0)),
         args: args.iter().map(|&arg| arg.to_owned()).collect(),
-        env: ["PATH=/bin".into()].into(),
+        env: ["PATH=/bin"].into_iter().collect(),
         cwd: "/".to_owned(),
         user: String::new(),
         hostname: None,

@@ -22,7 +22,7 @@ fn exec() -> ExecOp {
     ExecOp {
         root: Some(Slot(0)),
         args: ["/bin/sh", "-c", "npm ci"].map(str::to_owned).to_vec(),
-        env: ["PATH=/bin", "A=b=c"].map(std::sync::Arc::from).into(),
+        env: ["PATH=/bin", "A=b=c"].into_iter().collect(),
         cwd: "/app".to_owned(),
         user: "node".to_owned(),
         hostname: None,

@@ -141,7 +141,7 @@ impl Build {
         let exec = ExecOp {
             root,
             args: command.split(' ').map(str::to_owned).collect(),
-            env: [].into(),
+            env: graph::Environment::default(),
             cwd: "/".to_owned(),
             user: String::new(),
             hostname: None,
