@@ -149,6 +149,80 @@ fn run_in_all_its_forms() {
 }
 
 #[test]
+fn flags_and_here_documents_of_copies() {
+    check(
+        &[("Dockerfile", "FROM busybox\nCOPY --chmod=u=rwX,go= d /modes\nCOPY --link d/a /linked/\n\
+                          COPY --parents ./d/sub/c d/./sub/c /parents/\nCOPY --exclude=*.log --exclude=sub d /some\n\
+                          COPY --chown=7 --chmod=600 <<EOF <<\"RAW\" /documents/\nexpanded $PATH\nEOF\nraw $PATH\nRAW\n\
+                          ADD --chown=:staff d/a /added\nADD --unpack=false d/a /kept\n"),
+          ("d/a", "a\n"), ("d/b.log", "b\n"), ("d/sub/c", "c\n")],
+        expect![[r#"
+            Env: ["PATH=/bin"]
+            Cmd: ["sh"]
+            ArgsEscaped: true
+            WorkingDir: "/"
+            > COPY --chmod=u=rwX,go= d /modes # buildkit
+            > COPY d/a /linked/ # buildkit
+            > COPY --parents ./d/sub/c d/./sub/c /parents/ # buildkit
+            > COPY d /some # buildkit
+            > COPY --chown=7 --chmod=600 <<EOF <<RAW /documents/ # buildkit
+            > ADD --chown=:staff d/a /added # buildkit
+            > ADD d/a /kept # buildkit
+            /added file 644 0:50 2 "a\n"
+            /documents dir 600 7:7
+            /documents/EOF file 600 7:7 14 "expanded /bin\n"
+            /documents/RAW file 600 7:7 10 "raw $PATH\n"
+            /kept file 644 0:0 2 "a\n"
+            /linked dir 755 0:0
+            /linked/a file 644 0:0 2 "a\n"
+            /modes dir 755 0:0
+            /modes/a file 600 0:0 2 "a\n"
+            /modes/b.log file 600 0:0 2 "b\n"
+            /modes/sub dir 700 0:0
+            /modes/sub/c file 600 0:0 2 "c\n"
+            /parents dir 755 0:0
+            /parents/d dir 755 0:0
+            /parents/d/sub dir 755 0:0
+            /parents/d/sub/c file 644 0:0 2 "c\n"
+            /parents/sub dir 755 0:0
+            /parents/sub/c file 644 0:0 2 "c\n"
+            /some dir 755 0:0
+            /some/a file 644 0:0 2 "a\n"
+        "#]],
+    );
+}
+
+#[test]
+fn mounts_and_networks_of_run() {
+    check(
+        &[("Dockerfile", "FROM busybox AS other\nRUN mkdir /s && echo stage > /s/f\nFROM busybox\n\
+                          RUN --mount=type=bind,target=/context cat /context/f > /bound; touch /context/new 2> /refused || true\n\
+                          RUN --mount=from=other,source=/s,target=/m,rw cat /m/f > /staged; echo lost > /m/new\n\
+                          RUN --mount=type=cache,target=/c echo kept > /c/f\nRUN --mount=type=cache,target=/c cat /c/f > /cached\n\
+                          RUN --mount=type=tmpfs,target=/t grep ' /t ' /proc/mounts | cut -d ' ' -f 3 > /tmpfs\n\
+                          RUN --network=none ls /sys/class/net > /devices\n"), ("f", "context\n")],
+        expect![[r#"
+            Env: ["PATH=/bin"]
+            Cmd: ["sh"]
+            ArgsEscaped: true
+            WorkingDir: "/"
+            > RUN /bin/sh -c cat /context/f > /bound; touch /context/new 2> /refused || true # buildkit
+            > RUN /bin/sh -c cat /m/f > /staged; echo lost > /m/new # buildkit
+            > RUN /bin/sh -c echo kept > /c/f # buildkit
+            > RUN /bin/sh -c cat /c/f > /cached # buildkit
+            > RUN /bin/sh -c grep ' /t ' /proc/mounts | cut -d ' ' -f 3 > /tmpfs # buildkit
+            > RUN /bin/sh -c ls /sys/class/net > /devices # buildkit
+            /bound file 644 0:0 8 "context\n"
+            /cached file 644 0:0 5 "kept\n"
+            /devices file 644 0:0 3 "lo\n"
+            /refused file 644 0:0 43 "touch: /context/new: Read-only file system\n"
+            /staged file 644 0:0 6 "stage\n"
+            /tmpfs file 644 0:0 6 "tmpfs\n"
+        "#]],
+    );
+}
+
+#[test]
 fn users_and_directories() {
     check(
         &[("Dockerfile", "FROM busybox\nWORKDIR /a/b\nWORKDIR c\nRUN pwd > pwd && chmod 777 .\nUSER user\nRUN id > id\nUSER 7:staff\n\

@@ -3,12 +3,12 @@
 use oci::image::{Empty, Healthcheck as ImageHealthcheck};
 
 use super::args::expanded;
-use super::stage::{Builder, Current, Layer};
+use super::stage::{Builder, Current, Layer, arguments};
 use super::{Step, history, ports, refuse, signal};
 use crate::Span;
 use crate::ast::Pair;
 use crate::expand::Variables;
-use crate::instruction::{Arg, Healthcheck};
+use crate::instruction::{Arg, CommandLine, Healthcheck};
 use crate::text::Text;
 
 /// The argument's value is for the build of attestations, not for processes.
@@ -82,6 +82,39 @@ impl Builder<'_> {
         self.commit(current, shown, Layer::Empty, span)
     }
 
+    pub(super) fn cmd(&mut self, current: &mut Current<'_>, line: &CommandLine, span: Span) -> Step<()> {
+        let args = arguments(&current.state, line);
+        let shown = format!("CMD {}", history::quoted_list(&args));
+        current.state.image.config.cmd = Some(args).filter(|args| !args.is_empty());
+        current.state.image.config.args_escaped = true;
+        current.has_cmd = true;
+        self.commit(current, shown, Layer::Empty, span)
+    }
+
+    /// The command of the base was for another entrypoint: it is forgotten.
+    pub(super) fn entrypoint(&mut self, current: &mut Current<'_>, line: &CommandLine, span: Span) -> Step<()> {
+        let args = arguments(&current.state, line);
+        let shown = format!("ENTRYPOINT {}", history::quoted_list(&args));
+        current.state.image.config.entrypoint = Some(args).filter(|args| !args.is_empty());
+        if !current.has_cmd {
+            current.state.image.config.cmd = None;
+        }
+        self.commit(current, shown, Layer::Empty, span)
+    }
+
+    pub(super) fn user(&mut self, current: &mut Current<'_>, written: &str, span: Span) -> Step<()> {
+        let user = self.expand(current, written, span)?;
+        current.state.image.config.user.clone_from(&user);
+        self.commit(current, format!("USER {user}"), Layer::Empty, span)
+    }
+
+    pub(super) fn healthcheck(&mut self, current: &mut Current<'_>, check: &Healthcheck, span: Span) -> Step<()> {
+        let check = healthcheck(check);
+        let shown = describe_healthcheck(&check);
+        current.state.image.config.healthcheck = Some(check);
+        self.commit(current, shown, Layer::Empty, span)
+    }
+
     pub(super) fn stop_signal(&mut self, current: &mut Current<'_>, written: &str, span: Span) -> Step<()> {
         let text = self.expand(current, written, span)?;
         if !signal::is_signal(&text) {
@@ -102,7 +135,7 @@ impl Builder<'_> {
     }
 }
 
-pub(super) fn healthcheck(check: &Healthcheck) -> ImageHealthcheck {
+fn healthcheck(check: &Healthcheck) -> ImageHealthcheck {
     let nanos = |duration: std::time::Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
     match check {
         Healthcheck::None => ImageHealthcheck { test: vec!["NONE".to_owned()], ..ImageHealthcheck::default() },
@@ -117,7 +150,7 @@ pub(super) fn healthcheck(check: &Healthcheck) -> ImageHealthcheck {
     }
 }
 
-pub(super) fn describe_healthcheck(check: &ImageHealthcheck) -> String {
+fn describe_healthcheck(check: &ImageHealthcheck) -> String {
     format!(
         "HEALTHCHECK {{Test:{} Interval:{} Timeout:{} StartPeriod:{} StartInterval:{} Retries:{}}}",
         history::list(&check.test),

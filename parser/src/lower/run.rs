@@ -55,17 +55,22 @@ impl Builder<'_> {
             cwd: current.state.workdir().to_owned(),
             user: current.state.image.config.user.clone(),
             hostname: self.request.hostname.clone(),
-            network: match run.network {
-                Network::Default => self.request.network,
-                Network::None => graph::op::Network::None,
-                Network::Host => graph::op::Network::Host,
-            },
+            network: self.network(run.network),
             security: OpSecurity::Sandbox,
             mounts,
             proxy_env: self.settled.proxy_env.clone(),
         };
         current.state.root = Some(self.graph.add(Vertex { op: Op::Exec(op), meta }, inputs.vertices()));
         self.commit(current, created_by, Layer::Made, span)
+    }
+
+    /// What the instruction asks for, or else the build.
+    fn network(&self, asked: Network) -> graph::op::Network {
+        match asked {
+            Network::Default => self.request.network,
+            Network::None => graph::op::Network::None,
+            Network::Host => graph::op::Network::Host,
+        }
     }
 
     /// Counts what a process's op and its line of history hold, before they are made.

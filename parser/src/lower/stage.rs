@@ -12,15 +12,14 @@ use oci::image::History;
 use oci::{ImageConfig, Platform, Reference};
 
 use super::args::{Settled, expanded};
-use super::config::{describe_healthcheck, healthcheck};
 use super::env::{self, Env};
 use super::plan::{Origin, Plan, Planned, PlannedCommand};
 use super::{Lowered, Request, Step, history, refuse};
 use crate::instruction::Instruction;
 use crate::text::Text;
 use crate::{Span, path};
-use state::{arguments, scratch};
-pub(super) use state::{State, with_shell};
+use state::scratch;
+pub(super) use state::{State, arguments, with_shell};
 
 /// How many bytes of environments, histories and expanded words a build may come to.
 const MAX_TEXT: usize = 512 << 20;
@@ -50,7 +49,7 @@ pub(super) struct Current<'p> {
     pub state: State,
     /// The number of the last step shown.
     step: usize,
-    has_cmd: bool,
+    pub has_cmd: bool,
 }
 
 /// The instruction being lowered.
@@ -257,30 +256,10 @@ impl<'p> Builder<'p> {
             Instruction::Arg(arg) => self.arg(current, arg, span),
             Instruction::Env(pairs) => self.env(current, pairs, span),
             Instruction::Label(pairs) => self.label(current, pairs, span),
-            Instruction::Cmd(line) => {
-                let args = arguments(&current.state, line);
-                let shown = format!("CMD {}", history::quoted_list(&args));
-                current.state.image.config.cmd = Some(args).filter(|args| !args.is_empty());
-                current.state.image.config.args_escaped = true;
-                current.has_cmd = true;
-                self.commit(current, shown, Layer::Empty, span)
-            }
-            Instruction::Entrypoint(line) => {
-                let args = arguments(&current.state, line);
-                let shown = format!("ENTRYPOINT {}", history::quoted_list(&args));
-                current.state.image.config.entrypoint = Some(args).filter(|args| !args.is_empty());
-                if !current.has_cmd {
-                    current.state.image.config.cmd = None;
-                }
-                self.commit(current, shown, Layer::Empty, span)
-            }
+            Instruction::Cmd(line) => self.cmd(current, line, span),
+            Instruction::Entrypoint(line) => self.entrypoint(current, line, span),
             Instruction::Expose(expose) => self.expose(current, &expose.ports, span),
-            Instruction::Healthcheck(check) => {
-                let check = healthcheck(check);
-                let shown = describe_healthcheck(&check);
-                current.state.image.config.healthcheck = Some(check);
-                self.commit(current, shown, Layer::Empty, span)
-            }
+            Instruction::Healthcheck(check) => self.healthcheck(current, check, span),
             Instruction::Maintainer(name) => {
                 current.state.image.author = Some(name.to_string()).filter(|name| !name.is_empty());
                 self.commit(current, format!("MAINTAINER {name}"), Layer::Empty, span)
@@ -294,11 +273,7 @@ impl<'p> Builder<'p> {
                 self.commit(current, format!("SHELL {}", history::list(shell)), Layer::Empty, span)
             }
             Instruction::StopSignal(signal) => self.stop_signal(current, signal, span),
-            Instruction::User(user) => {
-                let user = self.expand(current, user, span)?;
-                current.state.image.config.user.clone_from(&user);
-                self.commit(current, format!("USER {user}"), Layer::Empty, span)
-            }
+            Instruction::User(user) => self.user(current, user, span),
             Instruction::Volume(volumes) => self.volume(current, volumes, span),
         }
     }

@@ -60,7 +60,7 @@ impl State {
 }
 
 /// What a command line runs, the shell before it where it is one string.
-pub(super) fn arguments(state: &State, line: &CommandLine) -> Vec<String> {
+pub(in crate::lower) fn arguments(state: &State, line: &CommandLine) -> Vec<String> {
     let args: Vec<String> = line.args.iter().map(ToString::to_string).collect();
     with_shell(state, line.form, args)
 }
