@@ -283,9 +283,19 @@ fn causes(error: &dyn std::error::Error) -> String {
         reasons.push(inner.to_string());
         cause = inner.source();
     }
-    reasons.dedup();
+    // What repeats the end of the reason before it says nothing new.
+    reasons.dedup_by(|inner, outer| outer.ends_with(inner.as_str()));
     let skip = reasons.len().saturating_sub(2);
-    clean(&reasons[skip..].join(": "))
+    clean(&plainly(reasons[skip..].join(": ")))
+}
+
+/// The resolver tells its query as Rust would print it; people want the host's name.
+fn plainly(reason: String) -> String {
+    let host = reason.split_once("no records found for Query { name: Name(\"").and_then(|(_, rest)| rest.split_once('"'));
+    match host {
+        Some((host, _)) => format!("there is no host called `{}`", host.trim_end_matches('.')),
+        None => reason,
+    }
 }
 
 /// What the registry says in an error's body (distribution spec, *Error codes*), fit to be shown.
@@ -321,4 +331,16 @@ fn clean(text: &str) -> String {
         .chars()
         .take(300)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_does_not_exist_is_told_plainly() {
+        let resolver = "DNS error: no records found for Query { name: Name(\"hub.example.org.\"), query_type: AAAA, query_class: IN }";
+        assert_eq!(plainly(resolver.to_owned()), "there is no host called `hub.example.org`");
+        assert_eq!(plainly("connection refused".to_owned()), "connection refused");
+    }
 }
