@@ -80,7 +80,7 @@ impl Store {
         self.db.write(|db| Ok(db.execute("DELETE FROM names WHERE reference = ?1", [&name])? > 0))
     }
 
-    /// Removes an image and all its names; `false` when it is not here. Its layers and blobs are left to gc.
+    /// Removes an image and all its names; `false` when it is not here. Its layers and blobs stay.
     pub fn remove_image(&self, id: &ImageId) -> Result<bool, Error> {
         self.db.write(|db| {
             db.execute("DELETE FROM names WHERE image = ?1", [id.0.as_bytes()])?;

@@ -125,7 +125,7 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        // Only the order in which gc removes things depends on it.
+        // Nothing depends on it but what is told of uses.
         if let Err(error) = self.write_uses() {
             tracing::debug!("the uses of records could not be written down: {error}");
         }
