@@ -23,6 +23,7 @@ mod table;
 mod tag;
 mod terminal;
 mod time;
+mod warnings;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ use cache::Store;
 use report::Problem;
 
 fn main() -> ExitCode {
+    warnings::show();
     let kiln = match Kiln::try_parse() {
         Ok(kiln) => kiln,
         Err(error) => {

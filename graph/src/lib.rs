@@ -8,8 +8,10 @@ pub mod op;
 
 mod dag;
 mod environment;
+mod fields;
 
 pub use dag::{Graph, Meta, Slot, Source, Vertex, VertexId};
 pub use environment::Environment;
+pub use fields::{VERSION, fields};
 pub use manifest::{Field, Manifest};
 pub use op::{ExecOp, FileAction, FileOp, Op, SourceOp};

@@ -100,7 +100,7 @@ fn round(name: &str, store: &Arc<Store>, dir: &Path) {
     let layers = executor.execute(job, &Cancel::new()).expect("a layer");
     let made = begun.elapsed();
     executor.context("context").expect("it was given").save(&records).expect("saved");
-    let step = solver::key::op_fields(&graph.vertex(id).op).digest();
+    let step = graph::fields(&graph.vertex(id).op).digest();
     let record = cache::Record {
         layers: layers.clone(),
         manifest: Vec::new(),

@@ -5,7 +5,7 @@
 //! next; the rebuilder ([`rebuild`]) decides whether it must run at all. Keys are made of contents ([`key`]), from the
 //! leaves up, so a step that ran again with the same result lets everything after it hit.
 
-pub mod key;
+mod key;
 pub mod port;
 
 mod rebuild;

@@ -80,7 +80,7 @@ impl Rebuild<'_> {
     }
 
     fn find_or_run(&self) -> Result<(Vec<LayerId>, Found, CacheKey), Failure> {
-        let op = key::op_fields(&self.job.vertex.op);
+        let op = graph::fields(&self.job.vertex.op);
         let mut keys = Keys { step: op.digest(), whole: None, seen: None, layer: None };
         keys.whole = key::whole(&op, self.job.inputs).map(|manifest| (CacheKey(manifest.digest()), manifest));
         let fresh = self.job.vertex.meta.no_cache;

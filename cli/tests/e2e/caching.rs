@@ -146,3 +146,17 @@ fn a_damaged_layer_is_made_again() {
     kiln.run(["cache", "fsck", "--repair"]).ok();
     kiln.run(["cache", "fsck"]).ok();
 }
+
+#[test]
+fn a_database_that_cannot_be_read_is_told_and_replaced() {
+    let kiln = Kiln::with_busybox();
+    fs::write(kiln.store().join("kiln.db"), vec![b'x'; 64 << 10]).expect("the store is ours");
+    for part in ["kiln.db-wal", "kiln.db-shm"] {
+        // They are there or not.
+        let _ = fs::remove_file(kiln.store().join(part));
+    }
+    let images = kiln.run(["images"]).ok();
+    assert!(images.stderr.starts_with("WARNING: ") && images.stderr.contains("kiln.db"), "{images}");
+    assert_eq!(kiln.run(["images"]).ok().stderr, "");
+    assert!(fs::read_dir(kiln.store().join("aside")).expect("it is part of the store").count() > 0);
+}

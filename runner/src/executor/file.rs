@@ -134,7 +134,7 @@ impl LocalExecutor {
 
     /// What the same op made last, of other files.
     fn last_layer(&self, op: &FileOp) -> Result<Option<LayerId>, Failure> {
-        let step = solver::key::op_fields(&graph::Op::File(op.clone())).digest();
+        let step = graph::fields(&graph::Op::File(op.clone())).digest();
         let records = self.store.nearest_records(&step).map_err(fail)?;
         Ok(records.first().and_then(|(_, record)| record.layers.last().copied()))
     }

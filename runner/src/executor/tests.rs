@@ -168,7 +168,7 @@ fn a_change_is_seen_and_the_rest_is_shared_with_the_last_layer() {
 
 /// As the solver does.
 fn record(world: &World, layer: LayerId) {
-    let step = solver::key::op_fields(&copy("/src", "/app/")).digest();
+    let step = graph::fields(&copy("/src", "/app/")).digest();
     let key = cache::CacheKey(ContentDigest::of(b"some key"));
     let record = cache::Record {
         layers: vec![layer],

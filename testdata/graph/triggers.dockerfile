@@ -1,0 +1,3 @@
+FROM trigger
+ADD archive.tar.gz dir/
+RUN --network=none echo own
