@@ -395,10 +395,9 @@ fn a_failed_step_shows_what_is_needed_to_mend_it() {
 #[test]
 fn mistakes_are_told_with_their_place_and_the_nearest_right_word() {
     let kiln = Kiln::new();
-    let cases: [(&str, &[&str]); 9] = [
+    let cases: [(&str, &[&str]); 8] = [
         ("FROM scratch\nCPOY a /\n", &["Dockerfile:2", "CPOY", "COPY"]),
         ("FROM scratch\nCOPY --chwon=1 a /\n", &["Dockerfile:2", "--chwon", "--chown"]),
-        ("FROM scratch AS build\nFROM biuld\nCOPY --from=biuld a /\n", &["Dockerfile:"]),
         ("RUN true\n", &["Dockerfile:1", "FROM"]),
         ("", &["Dockerfile", "empty"]),
         ("FROM scratch\nENV A\n", &["Dockerfile:2", "ENV"]),
@@ -407,9 +406,7 @@ fn mistakes_are_told_with_their_place_and_the_nearest_right_word() {
         ("FROM scratch\nRUN --mount=type=bnid,target=/x true\n", &["Dockerfile:2", "bnid", "bind"]),
     ];
     for (n, (dockerfile, words)) in cases.into_iter().enumerate() {
-        if !dockerfile.contains("FROM biuld") {
-            kiln.build(&format!("case{n}"), &[("Dockerfile", dockerfile)]).fails(1, words);
-        }
+        kiln.build(&format!("case{n}"), &[("Dockerfile", dockerfile)]).fails(1, words);
     }
     kiln.run(["build", "--tarhet", "x", "."]).fails(2, &["--tarhet", "--target"]);
     kiln.run(["biuld"]).fails(2, &["biuld", "build"]);

@@ -137,6 +137,14 @@ fn what_is_not_done_yet_is_refused_by_name_and_line() {
 }
 
 #[test]
+fn a_misspelt_stage_is_taken_for_an_image_and_offered() {
+    for text in ["FROM scratch AS misssing\nFROM missing\n", "FROM scratch AS misssing\nFROM x\nCOPY --from=missing /a /\n"] {
+        let errors = lower_text(text, &request()).expect_err("there is no such image");
+        assert_eq!(errors[0].hint.as_deref(), Some("did you mean the stage `misssing`?"), "{text}");
+    }
+}
+
+#[test]
 fn mistakes_are_told() {
     let table = [
         ("FROM $NOPE\n", "line 1: the base image `$NOPE` is empty\n"),

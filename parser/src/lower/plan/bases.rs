@@ -9,6 +9,7 @@ use oci::{Platform, Reference};
 use super::{Origin, Plan, Planned, PlannedCommand};
 use crate::instruction::{Command, Instruction};
 use crate::lower::{BaseImage, Images, Step, refuse};
+use crate::nearest::nearest;
 use crate::{Diagnostic, Span};
 
 /// How many triggers a build may take up: stages times triggers is a product that a small file can make large.
@@ -54,7 +55,7 @@ impl<'a> Plan<'a> {
                     continue;
                 }
                 let image = images.resolve(&key.0, &platform).map_err(|error| {
-                    let hint = error.hint;
+                    let hint = self.stage_like(&key.0).or(error.hint);
                     let error = Diagnostic::error("ImageUnavailable", span, error.message);
                     Box::new(match hint {
                         Some(hint) => error.with_hint(hint),
@@ -70,6 +71,12 @@ impl<'a> Plan<'a> {
         }
         let span = self.stages[self.target].stage.head.span;
         refuse("TooManyTriggers", span, format!("triggers lead to further triggers more than {MAX_ROUNDS} times"))
+    }
+
+    /// Whoever misspells a stage's name asks for an image of that name.
+    fn stage_like(&self, image: &Reference) -> Option<String> {
+        let names = self.stages.iter().filter_map(|planned| planned.stage.name.as_deref());
+        nearest(&image.familiar_name(), names).map(|stage| format!("did you mean the stage `{stage}`?"))
     }
 
     /// Puts the triggers of bases before the commands of the stages that stand on them. Says whether there were any.
