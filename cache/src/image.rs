@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use oci::time::parse_rfc3339;
 use oci::{Digest, ImageConfig, ImageId, LayerId, Platform, Reference};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -293,50 +294,10 @@ fn created(config: &[u8]) -> Result<SystemTime, serde_json::Error> {
     Ok(created.and_then(|text| parse_time(&text)).unwrap_or(UNIX_EPOCH))
 }
 
-/// A time as RFC 3339 writes it: `2024-05-01T12:30:00.5+02:00`. Before 1970 is 1970.
+/// Before 1970 is 1970.
 fn parse_time(text: &str) -> Option<SystemTime> {
-    let (date, clock) = text.split_once(['T', 't', ' '])?;
-    let zone = clock.find(['Z', 'z', '+', '-'])?;
-    let (clock, zone) = clock.split_at(zone);
-    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
-    let [year, month, day] = numbers(date, '-')?;
-    let [hour, minute, second] = numbers(clock, ':')?;
-    let offset = match zone.split_at(1) {
-        ("Z" | "z", "") => 0,
-        ("+", offset) => minutes(offset)? * 60,
-        ("-", offset) => minutes(offset)? * -60,
-        _ => return None,
-    };
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset;
-    let nanos: u32 = format!("{fraction:0<9.9}").parse().ok()?;
-    match u64::try_from(seconds) {
-        Ok(seconds) => Some(UNIX_EPOCH + Duration::new(seconds, nanos)),
-        Err(_) => Some(UNIX_EPOCH),
-    }
-}
-
-/// `02:30` in minutes.
-fn minutes(text: &str) -> Option<i64> {
-    let [hours, minutes] = numbers(text, ':')?;
-    Some(hours * 60 + minutes)
-}
-
-/// Exactly `N` numbers of up to four digits each.
-fn numbers<const N: usize>(text: &str, separator: char) -> Option<[i64; N]> {
-    let is_number = |part: &str| (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-    let parts: Vec<i64> =
-        text.split(separator).map(|part| part.parse().ok().filter(|_| is_number(part))).collect::<Option<_>>()?;
-    parts.try_into().ok()
-}
-
-/// In the Gregorian calendar, counting years from March so that the leap day ends one.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let before_year = year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    before_year + (month * 153 + 2) / 5 + day - 1 - 719_468
+    let time = parse_rfc3339(text)?;
+    Some(u64::try_from(time.secs).map_or(UNIX_EPOCH, |secs| UNIX_EPOCH + Duration::new(secs, time.nanos)))
 }
 
 fn missing(id: &ImageId) -> Error {

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use cache::{Image, Store};
 use oci::image::History;
+use oci::time::parse_rfc3339;
 use serde_json::{Value, json};
 
 use crate::args::image::HistoryArgs;
@@ -11,7 +12,7 @@ use crate::format::Template;
 use crate::progress::bytes;
 use crate::report::Problem;
 use crate::table::table;
-use crate::time::{ago, parse_rfc3339};
+use crate::time::ago;
 use crate::{find, terminal};
 
 /// How much of a command is shown.

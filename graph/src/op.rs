@@ -189,6 +189,29 @@ pub struct Copy {
     pub mtime: Option<i64>,
 }
 
+impl Copy {
+    /// As a COPY without flags has it.
+    pub fn new(from: Slot, src: &str, dest: &str) -> Self {
+        Self {
+            from: Some(from),
+            src: src.to_owned(),
+            dest: dest.to_owned(),
+            owner: None,
+            mode: None,
+            follow_symlinks: true,
+            dir_contents_only: true,
+            unpack_archives: false,
+            create_dest_path: true,
+            allow_wildcard: true,
+            allow_empty_wildcard: false,
+            include_patterns: Vec::new(),
+            exclude_patterns: Vec::new(),
+            replace_existing: false,
+            mtime: None,
+        }
+    }
+}
+
 /// Who owns what an action makes. A name is looked up in the base's `/etc/passwd` or `/etc/group`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {

@@ -170,10 +170,7 @@ impl FromStr for Digest {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        text.strip_prefix("sha256:").and_then(unhex).map(Self).ok_or_else(|| DigestError {
-            text: text.chars().take(100).collect(), // a hostile text may be long
-            expected: "sha256",
-        })
+        parse(text, "sha256").map(Self)
     }
 }
 
@@ -181,11 +178,17 @@ impl FromStr for ContentDigest {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        text.strip_prefix("blake3:").and_then(unhex).map(Self).ok_or_else(|| DigestError {
-            text: text.chars().take(100).collect(), // a hostile text may be long
-            expected: "blake3",
-        })
+        parse(text, "blake3").map(Self)
     }
+}
+
+/// The bytes in `text`, which is to be `expected`, a colon and their digits.
+fn parse(text: &str, expected: &'static str) -> Result<[u8; 32], DigestError> {
+    let digits = text.strip_prefix(expected).and_then(|rest| rest.strip_prefix(':'));
+    digits.and_then(unhex).ok_or_else(|| DigestError {
+        text: text.chars().take(100).collect(), // a hostile text may be long
+        expected,
+    })
 }
 
 impl FromStr for LayerId {

@@ -13,6 +13,7 @@ pub mod reference;
 pub mod registry;
 mod rooted;
 pub mod tarball;
+pub mod time;
 pub mod tree;
 pub mod unpack;
 pub mod verify;

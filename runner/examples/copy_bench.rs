@@ -67,23 +67,7 @@ fn round(name: &str, store: &Arc<Store>, dir: &Path) {
         Arc::new(Images::new(Arc::clone(store), Registry::new(RegistryConfig::default()), Arc::clone(&progress)));
     let contexts = BTreeMap::from([("context".to_owned(), context)]);
     let executor = LocalExecutor::new(Arc::clone(store), images, progress, contexts, Given::default());
-    let copy = Copy {
-        from: Some(Slot(0)),
-        src: "/".to_owned(),
-        dest: "/src".to_owned(),
-        owner: None,
-        mode: None,
-        follow_symlinks: true,
-        dir_contents_only: true,
-        unpack_archives: false,
-        create_dest_path: true,
-        allow_wildcard: true,
-        allow_empty_wildcard: false,
-        include_patterns: Vec::new(),
-        exclude_patterns: Vec::new(),
-        replace_existing: false,
-        mtime: None,
-    };
+    let copy = Copy::new(Slot(0), "/", "/src");
     let op = Op::File(FileOp { base: None, actions: vec![FileAction::Copy(Box::new(copy))] });
     let mut graph = Graph::new();
     let id = graph.add(Vertex { op, meta: Meta::default() }, &[]);

@@ -7,6 +7,7 @@
 use cache::Store;
 use graph::{Graph, Op, VertexId};
 use oci::image::History;
+use oci::time::{parse_rfc3339, rfc3339};
 use oci::tree::Mtime;
 use oci::{DiffId, ImageConfig, LayerId};
 use rayon::prelude::*;
@@ -14,7 +15,6 @@ use solver::Solved;
 
 use crate::layers;
 use crate::report::Problem;
-use crate::time::{parse_rfc3339, rfc3339_of};
 
 /// An image that is not yet stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +44,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<Assembled, Problem> {
         Some(secs) => Mtime { secs, nanos: 0 },
         None => newest(store, &layers[base..], config.created.as_deref())?,
     };
-    let created = rfc3339_of(written(created));
+    let created = rfc3339(written(created));
     settle_history(&mut config.history, base, diff_ids.len(), &added);
     for entry in &mut config.history {
         entry.created.get_or_insert_with(|| created.clone());

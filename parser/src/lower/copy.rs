@@ -189,23 +189,7 @@ fn context_copy(like: &Copy, source: &str, transfer: &Transfer) -> Copy {
 
 /// Everything of `from`, put into the root.
 pub(super) fn whole(from: Slot) -> Copy {
-    Copy {
-        from: Some(from),
-        src: "/".to_owned(),
-        dest: "/".to_owned(),
-        owner: None,
-        mode: None,
-        follow_symlinks: true,
-        dir_contents_only: true,
-        unpack_archives: false,
-        create_dest_path: true,
-        allow_wildcard: true,
-        allow_empty_wildcard: true,
-        include_patterns: Vec::new(),
-        exclude_patterns: Vec::new(),
-        replace_existing: false,
-        mtime: None,
-    }
+    Copy { allow_empty_wildcard: true, ..Copy::new(from, "/", "/") }
 }
 
 /// Absolute and cleaned, but for what says that it is a directory: a `/` or `/.` at the end.

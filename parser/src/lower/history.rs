@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use oci::time;
+use oci::tree::Mtime;
+
 /// A list as `%q` prints it: `["a" "b"]`.
 pub(super) fn quoted_list<T: AsRef<str>>(items: &[T]) -> String {
     let quoted: Vec<String> = items.iter().map(|item| quoted(item.as_ref())).collect();
@@ -73,18 +76,7 @@ pub(super) fn duration(nanos: i64) -> String {
 
 /// Seconds since 1970 as RFC 3339 writes them; `None` outside of the years it can write.
 pub(super) fn timestamp(seconds: i64) -> Option<String> {
-    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Days from 0000-03-01, in eras of 400 years, so that the leap day is a year's last.
-    let shifted = days.checked_add(719_468)?;
-    let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
-    (0..=9_999).contains(&year).then(|| format!("{year:04}-{month:02}-{day_of_month:02}T{hour:02}:{minute:02}:{second:02}Z"))
+    time::WRITABLE.contains(&seconds).then(|| time::rfc3339(Mtime { secs: seconds, nanos: 0 }))
 }
 
 #[cfg(test)]

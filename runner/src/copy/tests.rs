@@ -96,23 +96,7 @@ fn plan_of(source: &str, base: &str, actions: Vec<FileAction>) -> Result<Plan, C
 
 /// COPY as Dockerfiles have it.
 fn copy(src: &str, dest: &str) -> Copy {
-    Copy {
-        from: Some(Slot(1)),
-        src: src.to_owned(),
-        dest: dest.to_owned(),
-        owner: None,
-        mode: None,
-        follow_symlinks: true,
-        dir_contents_only: true,
-        unpack_archives: false,
-        create_dest_path: true,
-        allow_wildcard: true,
-        allow_empty_wildcard: false,
-        include_patterns: Vec::new(),
-        exclude_patterns: Vec::new(),
-        replace_existing: false,
-        mtime: None,
-    }
+    Copy::new(Slot(1), src, dest)
 }
 
 fn check(source: &str, base: &str, copy: Copy, expected: &Expect) {

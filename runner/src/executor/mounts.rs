@@ -48,23 +48,7 @@ pub(super) fn local_source(kind: &OpKind, inputs: &[Input]) -> Option<Copy> {
 
 /// A copy of `source` and all in it into an empty root: of a directory's contents, or of a file.
 fn whole(from: Slot, source: &str) -> Copy {
-    Copy {
-        from: Some(from),
-        src: source.to_owned(),
-        dest: "/".to_owned(),
-        owner: None,
-        mode: None,
-        follow_symlinks: true,
-        dir_contents_only: true,
-        unpack_archives: false,
-        create_dest_path: true,
-        allow_wildcard: false,
-        allow_empty_wildcard: false,
-        include_patterns: Vec::new(),
-        exclude_patterns: Vec::new(),
-        replace_existing: false,
-        mtime: None,
-    }
+    Copy { allow_wildcard: false, ..Copy::new(from, source, "/") }
 }
 
 impl LocalExecutor {

@@ -103,23 +103,7 @@ fn local() -> Value {
 }
 
 fn copy_of(from: u16, src: &str, dest: &str) -> Copy {
-    Copy {
-        from: Some(Slot(from)),
-        src: src.to_owned(),
-        dest: dest.to_owned(),
-        owner: None,
-        mode: None,
-        follow_symlinks: true,
-        dir_contents_only: true,
-        unpack_archives: false,
-        create_dest_path: true,
-        allow_wildcard: true,
-        allow_empty_wildcard: false,
-        include_patterns: Vec::new(),
-        exclude_patterns: Vec::new(),
-        replace_existing: false,
-        mtime: None,
-    }
+    Copy::new(Slot(from), src, dest)
 }
 
 fn copy(src: &str, dest: &str) -> Op {
