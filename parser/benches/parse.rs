@@ -25,9 +25,9 @@ fn main() {
         .into_iter()
         .find(|path| path.exists());
     if let Some(corpus) = corpus {
-        let mut paths: Vec<_> = fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut paths: Vec<_> = fs::read_dir(corpus).expect("the corpus").map(|entry| entry.expect("an entry").path()).collect();
         paths.sort();
-        report("corpus", &paths.iter().map(|path| fs::read(path).unwrap()).collect::<Vec<_>>());
+        report("corpus", &paths.iter().map(|path| fs::read(path).expect("a file")).collect::<Vec<_>>());
     }
     report("10,000 RUN", &[(String::from("FROM a\n") + &"RUN apt-get update && make -j8 all\n".repeat(10_000)).into()]);
     report(

@@ -68,13 +68,13 @@ pub fn parse(text: &[u8]) -> Dockerfile {
 }
 
 /// Parses what an `ONBUILD` holds: one command, without a stage around it.
-pub fn parse_trigger(expression: &str) -> Result<Command, Diagnostic> {
+pub fn parse_trigger(expression: &str) -> Result<Command, Box<Diagnostic>> {
     let mut diagnostics = Vec::new();
     let source = Text::from(expression);
     let tree = tree::read(&source, &mut diagnostics);
-    let refuse = |message| Diagnostic::error("OnbuildTrigger", Span::default(), message);
+    let refuse = |message| Box::new(Diagnostic::error("OnbuildTrigger", Span::default(), message));
     let [node] = tree.nodes.as_slice() else {
-        let found = diagnostics.into_iter().find(|d| d.severity == Severity::Error);
+        let found = diagnostics.into_iter().find(|d| d.severity == Severity::Error).map(Box::new);
         return Err(found.unwrap_or_else(|| refuse("an `ONBUILD` holds exactly one instruction")));
     };
     let head = stages::head(0, node);
@@ -83,7 +83,7 @@ pub fn parse_trigger(expression: &str) -> Result<Command, Diagnostic> {
         Some(instruction::read::Read::Command(instruction)) => Ok(Command { head, instruction }),
         Some(instruction::read::Read::Stage(_)) => Err(refuse("an `ONBUILD` cannot hold a `FROM`")),
         None => {
-            let found = diagnostics.into_iter().find(|d| d.severity == Severity::Error);
+            let found = diagnostics.into_iter().find(|d| d.severity == Severity::Error).map(Box::new);
             Err(found.unwrap_or_else(|| refuse("an `ONBUILD` holds exactly one instruction")))
         }
     }

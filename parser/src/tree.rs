@@ -253,7 +253,7 @@ impl<'s> Reader<'s, '_> {
     /// The lines up to the terminator, as one part of the source.
     fn heredoc(&mut self, header: &Header, span: &mut Span) -> Option<Text> {
         let mut content: Option<(usize, usize)> = None;
-        while let Some(line) = self.lines.next() {
+        for line in self.lines.by_ref() {
             span.last_line = line.number;
             span.end = line.end() as u32;
             let text = line.text();

@@ -37,13 +37,13 @@ fn for_every_case(what: &str, check: impl Fn(&Dockerfile, &Value) -> Option<Stri
         println!("no corpus here: 0 cases");
         return;
     };
-    let cases = fs::read_to_string(corpus.join("dockerfiles.jsonl")).unwrap();
+    let cases = fs::read_to_string(corpus.join("dockerfiles.jsonl")).expect("the list of the corpus");
     let mut differences = Vec::new();
     let mut count = 0;
     for case in cases.lines() {
-        let case: Value = serde_json::from_str(case).unwrap();
-        let name = case["file"].as_str().unwrap();
-        let text = fs::read(corpus.join("dockerfiles").join(name)).unwrap();
+        let case: Value = serde_json::from_str(case).expect("a line of JSON");
+        let name = case["file"].as_str().expect("a name");
+        let text = fs::read(corpus.join("dockerfiles").join(name)).expect("a Dockerfile");
         count += 1;
         if let Some(difference) = check(&parser::parse(&text), &case) {
             differences.push(format!("{name}: {difference}"));
@@ -112,7 +112,7 @@ fn normalise(expected: &mut Value) {
 
 /// BuildKit stops at the first error, so it is enough that one of ours is on those lines.
 fn same_error_lines(file: &Dockerfile, lines: &Value, of_kind: impl Fn(&str) -> bool) -> Option<String> {
-    let lines = [&lines[0][0], &lines[lines.as_array().unwrap().len() - 1][0]].map(|l| l.as_u64().unwrap() as u32);
+    let lines = [&lines[0][0], &lines[lines.as_array().expect("a list").len() - 1][0]].map(|l| l.as_u64().expect("a number") as u32);
     let errors = file.diagnostics.iter().filter(|d| d.severity == Severity::Error && of_kind(d.code.0));
     let ours: Vec<_> = errors.map(|d| [d.span.first_line, d.span.last_line]).collect();
     (!ours.contains(&lines)).then(|| format!("error on {lines:?}, ours on {ours:?}"))
@@ -203,7 +203,7 @@ fn command(file: &Dockerfile, head: &Head, fields: Value) -> Value {
     let mut out = json!({"name": &*head.keyword, "source": &*head.source, "lines": lines(head), "fields": fields});
     assert_eq!(file.tree.nodes[head.node].span, head.span);
     if let Some(run) = out["fields"].as_object_mut().and_then(|fields| fields.remove("run")) {
-        for (key, value) in run.as_object().unwrap() {
+        for (key, value) in run.as_object().expect("an object") {
             out[key] = value.clone();
         }
     }

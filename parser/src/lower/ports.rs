@@ -65,7 +65,8 @@ mod tests {
         ];
         for (text, expected) in table {
             let found = parse(text);
-            assert_eq!(found.as_deref().map_err(|_| ()), expected.map(|l| l.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()).as_deref().map_err(|()| ()), "{text}");
+            let expected = expected.map(|ports| ports.iter().map(|port| (*port).to_owned()).collect::<Vec<_>>());
+            assert_eq!(found.map_err(|_| ()), expected, "{text}");
         }
     }
 }

@@ -124,7 +124,7 @@ impl<'a> Plan<'a> {
 
     fn trigger(&self, expression: &str, span: Span) -> Step<PlannedCommand<'a>> {
         let mut command = crate::parse_trigger(expression).map_err(|error| {
-            Box::new(Diagnostic { span, focus: None, ..error }.with_label(span, format!("from `ONBUILD {expression}` of the base")))
+            Box::new(Diagnostic { span, focus: None, ..*error }.with_label(span, format!("from `ONBUILD {expression}` of the base")))
         })?;
         command.head.span = span;
         let sources = self.sources(&command)?;
