@@ -60,10 +60,7 @@ fn row(entry: &History, size: u64, in_full: bool, now: SystemTime) -> [String; 5
     let created = entry.created.as_deref().and_then(parse_rfc3339).map_or("N/A".to_owned(), |then| ago(then, now));
     let by = entry.created_by.clone().unwrap_or_default();
     let by = if in_full { by } else { by.replace(['\n', '\t'], " ") };
-    let by = if in_full || by.chars().count() <= WIDTH {
-        by
-    } else {
-        by.chars().take(WIDTH - 1).chain(['…']).collect()
-    };
+    let by =
+        if in_full || by.chars().count() <= WIDTH { by } else { by.chars().take(WIDTH - 1).chain(['…']).collect() };
     ["<missing>".to_owned(), created, by, bytes(size), entry.comment.clone().unwrap_or_default()]
 }

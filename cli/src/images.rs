@@ -30,14 +30,22 @@ pub fn run(args: &ImagesArgs, store: &Store) -> Result<(), Problem> {
         let wanted = wanted?;
         // Without a tag, all of them are meant.
         let any_tag = wanted.tag() == Some("latest") && !text.ends_with(":latest");
-        rows.retain(|row| row.repository == wanted.familiar_name() && (any_tag || Some(row.tag.as_str()) == wanted.tag()));
+        rows.retain(|row| {
+            row.repository == wanted.familiar_name() && (any_tag || Some(row.tag.as_str()) == wanted.tag())
+        });
     }
     let id = |row: &Row| if args.no_trunc { row.image.id.to_string() } else { row.image.id.short() };
     let text = match args.format.as_str() {
         _ if args.quiet => rows.iter().map(|row| id(row) + "\n").collect(),
         "table" => {
             let cells = |row: &Row| {
-                [row.repository.clone(), row.tag.clone(), id(row), ago_of(row.image.created, now), bytes(row.image.size)]
+                [
+                    row.repository.clone(),
+                    row.tag.clone(),
+                    id(row),
+                    ago_of(row.image.created, now),
+                    bytes(row.image.size),
+                ]
             };
             table(["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"], &rows.iter().map(cells).collect::<Vec<_>>())
         }

@@ -36,11 +36,15 @@ pub fn run(args: &InspectArgs, store: &Store) -> Result<(), Problem> {
 fn object(image: &Image, store: &Store) -> Result<Value, Problem> {
     let config = store.image_config(&image.id)?;
     let names = store.names_of(&image.id)?;
-    let digests: Vec<String> = image.manifest.iter().flat_map(|digest| {
-        let mut repositories: Vec<String> = names.iter().map(oci::Reference::familiar_name).collect();
-        repositories.dedup();
-        repositories.into_iter().map(move |name| format!("{name}@{digest}"))
-    }).collect();
+    let digests: Vec<String> = image
+        .manifest
+        .iter()
+        .flat_map(|digest| {
+            let mut repositories: Vec<String> = names.iter().map(oci::Reference::familiar_name).collect();
+            repositories.dedup();
+            repositories.into_iter().map(move |name| format!("{name}@{digest}"))
+        })
+        .collect();
     let mut object = json!({
         "Id": image.id,
         "RepoTags": names.iter().map(oci::Reference::familiar).collect::<Vec<_>>(),

@@ -67,8 +67,11 @@ fn make(store: &Store, layer: &LayerId, diff_id: &DiffId, compression: Compressi
     let mut compressor = Compressor::new(writer, compression).map_err(|error| told(&error))?;
     let packed = pack_layer(store, layer, &mut compressor)?;
     if packed.diff_id != *diff_id {
-        return Err(Problem::new(Kind::Build, format!("the layer {diff_id} is not what it was: its tar is {}", packed.diff_id))
-            .hint("`kiln cache fsck` tells what is damaged; `kiln build --no-cache` makes it again"));
+        return Err(Problem::new(
+            Kind::Build,
+            format!("the layer {diff_id} is not what it was: its tar is {}", packed.diff_id),
+        )
+        .hint("`kiln cache fsck` tells what is damaged; `kiln build --no-cache` makes it again"));
     }
     let (writer, written) = compressor.finish().map_err(|error| told(&error))?;
     let (digest, size) = writer.commit(Some(written.digest))?;

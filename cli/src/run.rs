@@ -16,8 +16,8 @@ use runner::sandbox::spec::Root;
 use runner::sandbox::{Outcome, Spawner};
 
 use crate::args::run::RunArgs;
-use crate::{find, paths};
 use crate::report::{Kind, Problem};
+use crate::{find, paths};
 
 /// Docker's exit code for what went wrong before the container ran.
 const NOT_STARTED: Kind = Kind::Container(125);

@@ -22,13 +22,16 @@ use crate::{find, layers};
 
 pub fn run(args: &SaveArgs, store: Store) -> Result<(), Problem> {
     if args.output.is_none() && io::stdout().is_terminal() {
-        return Err(Problem::usage("cowardly refusing to save to a terminal").hint("use `-o FILE`, or redirect the output"));
+        return Err(
+            Problem::usage("cowardly refusing to save to a terminal").hint("use `-o FILE`, or redirect the output")
+        );
     }
     let store = Arc::new(store);
     let mut saved: Vec<(Image, Vec<Reference>)> = Vec::new();
     for wanted in &args.images {
         let image = find::image(&store, wanted)?;
-        let named = wanted.parse::<Reference>().ok().filter(|name| store.image_named(name).is_ok_and(|found| found.is_some()));
+        let named =
+            wanted.parse::<Reference>().ok().filter(|name| store.image_named(name).is_ok_and(|found| found.is_some()));
         match saved.iter_mut().find(|(other, _)| other.id == image.id) {
             Some((_, names)) => names.extend(named),
             None => saved.push((image, named.into_iter().collect())),
@@ -39,7 +42,8 @@ pub fn run(args: &SaveArgs, store: Store) -> Result<(), Problem> {
         ArchiveFormat::Oci => Form::Oci,
     };
     fetch(&store, &saved)?;
-    let saved = saved.into_iter().map(|(image, names)| prepare(&store, &image, names)).collect::<Result<Vec<_>, _>>()?;
+    let saved =
+        saved.into_iter().map(|(image, names)| prepare(&store, &image, names)).collect::<Result<Vec<_>, _>>()?;
     let write = |out: &mut dyn Write| -> Result<(), Problem> {
         let mut open = |blob: &Descriptor| layers::open(&store, blob);
         Ok(write_tar(form, &saved, &mut open, out).map(drop)?)

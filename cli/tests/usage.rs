@@ -31,21 +31,29 @@ fn transcript(dir: &Path, line: &str) -> String {
 
 #[test]
 fn version() {
-    check("--version", &expect![[r#"
+    check(
+        "--version",
+        &expect![[r#"
         $ kiln --version
         kiln 0.1.0
         -- exit status: 0
-    "#]]);
-    check("version", &expect![[r#"
+    "#]],
+    );
+    check(
+        "version",
+        &expect![[r#"
         $ kiln version
         kiln 0.1.0
         -- exit status: 0
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn unknown_words_are_told_with_the_nearest_right_one() {
-    check("biuld .", &expect![[r#"
+    check(
+        "biuld .",
+        &expect![[r#"
         $ kiln biuld .
         -- stderr
         error: unrecognized subcommand 'biuld'
@@ -56,8 +64,11 @@ fn unknown_words_are_told_with_the_nearest_right_one() {
 
         For more information, try '--help'.
         -- exit status: 2
-    "#]]);
-    check("build --no-cahce .", &expect![[r#"
+    "#]],
+    );
+    check(
+        "build --no-cahce .",
+        &expect![[r#"
         $ kiln build --no-cahce .
         -- stderr
         error: unexpected argument '--no-cahce' found
@@ -68,8 +79,11 @@ fn unknown_words_are_told_with_the_nearest_right_one() {
 
         For more information, try '--help'.
         -- exit status: 2
-    "#]]);
-    check("build --progress=fancy .", &expect![[r#"
+    "#]],
+    );
+    check(
+        "build --progress=fancy .",
+        &expect![[r#"
         $ kiln build --progress=fancy .
         -- stderr
         error: invalid value 'fancy' for '--progress <HOW>'
@@ -77,74 +91,104 @@ fn unknown_words_are_told_with_the_nearest_right_one() {
 
         For more information, try '--help'.
         -- exit status: 2
-    "#]]);
-    check("build -o type=dokcer .", &expect![[r#"
+    "#]],
+    );
+    check(
+        "build -o type=dokcer .",
+        &expect![[r#"
         $ kiln build -o type=dokcer .
         -- stderr
         ERROR: invalid output `type=dokcer`: unknown type `dokcer`
         hint: did you mean `docker`?
         -- exit status: 2
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_cannot_be_meant() {
-    check("build", &expect![[r#"
+    check(
+        "build",
+        &expect![[r#"
         $ kiln build
         -- stderr
         ERROR: `kiln build` needs the path of a context
         hint: `kiln build .` takes the directory you are in
         -- exit status: 2
-    "#]]);
-    check("build -t UPPER .", &expect![[r#"
+    "#]],
+    );
+    check(
+        "build -t UPPER .",
+        &expect![[r#"
         $ kiln build -t UPPER .
         -- stderr
         ERROR: `UPPER` is not an image name: a repository name is written in lower case
         hint: repository names are lower case: `upper`
         -- exit status: 2
-    "#]]);
-    check("build -t a:b:c .", &expect![[r#"
+    "#]],
+    );
+    check(
+        "build -t a:b:c .",
+        &expect![[r#"
         $ kiln build -t a:b:c .
         -- stderr
         ERROR: `a:b:c` is not an image name: a tag holds only letters, digits, `_`, `.` and `-`
         -- exit status: 2
-    "#]]);
-    check("build -t x@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 .", &expect![[r#"
+    "#]],
+    );
+    check(
+        "build -t x@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 .",
+        &expect![[r#"
         $ kiln build -t x@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 .
         -- stderr
         ERROR: `x@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` cannot be given as a name: a digest follows from what is in an image
         hint: leave out what follows the `@`
         -- exit status: 2
-    "#]]);
-    check("build --build-arg =3 .", &expect![[r#"
+    "#]],
+    );
+    check(
+        "build --build-arg =3 .",
+        &expect![[r#"
         $ kiln build --build-arg =3 .
         -- stderr
         ERROR: invalid build argument `=3`: the name is missing
         hint: `--build-arg NAME=VALUE`
         -- exit status: 2
-    "#]]);
-    check("build --platform linux/s390x .", &expect![[r#"
+    "#]],
+    );
+    check(
+        "build --platform linux/s390x .",
+        &expect![[r#"
         $ kiln build --platform linux/s390x .
         -- stderr
         ERROR: cannot work for the platform `linux/s390x`: this machine is `linux/amd64`
         hint: leave out `--platform`, or do this on such a machine
         -- exit status: 2
-    "#]]);
-    check("build -f - -", &expect![[r#"
+    "#]],
+    );
+    check(
+        "build -f - -",
+        &expect![[r#"
         $ kiln build -f - -
         -- stderr
         ERROR: context and Dockerfile cannot both come from standard input
         hint: `kiln build -` alone reads a Dockerfile; `kiln build -f - DIR` reads one for the context DIR
         -- exit status: 2
-    "#]]);
-    check("build https://example.org/repo.git", &expect![[r#"
+    "#]],
+    );
+    check(
+        "build https://example.org/repo.git",
+        &expect![[r#"
         $ kiln build https://example.org/repo.git
         -- stderr
         ERROR: `https://example.org/repo.git` cannot be the context: it is not on this machine
         hint: fetch it first, or send a tar of it: `kiln build - < context.tar`
         -- exit status: 2
-    "#]]);
-    check("run", &expect![[r#"
+    "#]],
+    );
+    check(
+        "run",
+        &expect![[r#"
         $ kiln run
         -- stderr
         error: the following required arguments were not provided:
@@ -154,5 +198,6 @@ fn what_cannot_be_meant() {
 
         For more information, try '--help'.
         -- exit status: 2
-    "#]]);
+    "#]],
+    );
 }

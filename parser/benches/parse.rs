@@ -25,7 +25,8 @@ fn main() {
         .into_iter()
         .find(|path| path.exists());
     if let Some(corpus) = corpus {
-        let mut paths: Vec<_> = fs::read_dir(corpus).expect("the corpus").map(|entry| entry.expect("an entry").path()).collect();
+        let mut paths: Vec<_> =
+            fs::read_dir(corpus).expect("the corpus").map(|entry| entry.expect("an entry").path()).collect();
         paths.sort();
         report("corpus", &paths.iter().map(|path| fs::read(path).expect("a file")).collect::<Vec<_>>());
     }
@@ -65,7 +66,8 @@ fn heredocs(count: usize) -> Vec<u8> {
 fn report(name: &str, files: &[Vec<u8>]) {
     let bytes: usize = files.iter().map(Vec::len).sum();
     let parsing = best(files, |file| drop(std::hint::black_box(parser::parse(file))));
-    let both = best(files, |file| drop(std::hint::black_box(lower(&parser::parse(file), &Request::default(), &AnyImage))));
+    let both =
+        best(files, |file| drop(std::hint::black_box(lower(&parser::parse(file), &Request::default(), &AnyImage))));
     let speed = |took: Duration| bytes as f64 / took.as_secs_f64() / 1e6;
     let shown = |took: Duration| format!("{:8.1} ms {:6.0} MB/s", took.as_secs_f64() * 1e3, speed(took));
     println!("{name:28} {} {}", shown(parsing), shown(both));

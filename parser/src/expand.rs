@@ -107,7 +107,9 @@ pub enum ExpandErrorKind {
     NoReplacement,
     #[error("bad substitution: expected a variable's name after `${{`")]
     NoName,
-    #[error("`{0}` is not a modifier: expected one of `:-`, `:+`, `:?`, `-`, `+`, `?`, `#`, `##`, `%`, `%%`, `/`, `//`")]
+    #[error(
+        "`{0}` is not a modifier: expected one of `:-`, `:+`, `:?`, `-`, `+`, `?`, `#`, `##`, `%`, `%%`, `/`, `//`"
+    )]
     Modifier(String),
     /// `${name:?message}`
     #[error("{name}: {message}")]
@@ -246,7 +248,11 @@ impl<'a> Pass<'a> {
                 words.push_str(&out[start..]);
             }
             '\'' | '"' if quotes_matter => {
-                if c == '"' { self.double_quoted(out)? } else { self.single_quoted(out)? }
+                if c == '"' {
+                    self.double_quoted(out)?
+                } else {
+                    self.single_quoted(out)?
+                }
                 words.push_quoted(&out[start..]);
             }
             '<' => {

@@ -106,7 +106,8 @@ impl Ignore {
     /// The scope of the directory `path`, which is directly in the directory of `parent`. The root's is the default.
     pub fn enter(&self, parent: &Scope, path: &[u8]) -> Scope {
         let inherited = |at: usize| parent.matched.get(at).copied().unwrap_or(false);
-        let matched = self.rules.iter().enumerate().map(|(at, rule)| inherited(at) || rule.glob.matches(path)).collect();
+        let matched =
+            self.rules.iter().enumerate().map(|(at, rule)| inherited(at) || rule.glob.matches(path)).collect();
         Scope { matched }
     }
 

@@ -297,8 +297,12 @@ impl<'s> Reader<'s, '_> {
             );
         } else if self.nodes.is_empty() && self.errors == 0 {
             self.diagnostics.push(
-                Diagnostic::error("NoInstructions", at_end(self.lines.number()), "the file is empty: there is no instruction in it")
-                    .with_expected("at least a `FROM`"),
+                Diagnostic::error(
+                    "NoInstructions",
+                    at_end(self.lines.number()),
+                    "the file is empty: there is no instruction in it",
+                )
+                .with_expected("at least a `FROM`"),
             );
         }
     }

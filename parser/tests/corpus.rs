@@ -112,7 +112,8 @@ fn normalise(expected: &mut Value) {
 
 /// BuildKit stops at the first error, so it is enough that one of ours is on those lines.
 fn same_error_lines(file: &Dockerfile, lines: &Value, of_kind: impl Fn(&str) -> bool) -> Option<String> {
-    let lines = [&lines[0][0], &lines[lines.as_array().expect("a list").len() - 1][0]].map(|l| l.as_u64().expect("a number") as u32);
+    let lines = [&lines[0][0], &lines[lines.as_array().expect("a list").len() - 1][0]]
+        .map(|l| l.as_u64().expect("a number") as u32);
     let errors = file.diagnostics.iter().filter(|d| d.severity == Severity::Error && of_kind(d.code.0));
     let ours: Vec<_> = errors.map(|d| [d.span.first_line, d.span.last_line]).collect();
     (!ours.contains(&lines)).then(|| format!("error on {lines:?}, ours on {ours:?}"))

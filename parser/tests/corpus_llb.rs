@@ -90,7 +90,10 @@ fn compare(file: &str, llb: &Value) -> Outcome {
             // Image names are read in parallel there: which of several bad ones is told of is chance.
             let by_chance = llb["err"].as_str().is_some_and(|error| error.starts_with("failed to parse stage name"));
             if !by_chance && theirs.is_some_and(|theirs| theirs != u64::from(line)) {
-                return Outcome::Differs(format!("refused on line {line}, BuildKit on {theirs:?}: {} / {}", errors[0].message, llb["err"]));
+                return Outcome::Differs(format!(
+                    "refused on line {line}, BuildKit on {theirs:?}: {} / {}",
+                    errors[0].message, llb["err"]
+                ));
             }
             Outcome::Agrees
         }
@@ -241,7 +244,9 @@ fn our_action(action: &FileAction, name: &dyn Fn(&graph::Slot) -> Value) -> Valu
         FileAction::Mkdir { path, mode, make_parents, owner, .. } => {
             json!({ "mkdir": path, "mode": mode, "parents": make_parents, "owner": our_owner(owner.as_ref()) })
         }
-        FileAction::Mkfile { path, mode, contents, .. } => json!({ "mkfile": path, "mode": mode, "data": base64(contents) }),
+        FileAction::Mkfile { path, mode, contents, .. } => {
+            json!({ "mkfile": path, "mode": mode, "data": base64(contents) })
+        }
         FileAction::Symlink { .. } | FileAction::Rm { .. } => json!("unexpected"),
     }
 }
@@ -311,10 +316,12 @@ impl Theirs<'_> {
         };
         let scripted = |other: &Value| {
             let mounts = other["op"]["exec"]["mounts"].as_array()?;
-            let script = |mount: &Value| mount["dest"] == "/dev/pipes/" && self.input(other, &mount["input"]) == Some(at);
+            let script =
+                |mount: &Value| mount["dest"] == "/dev/pipes/" && self.input(other, &mount["input"]) == Some(at);
             mounts.iter().any(script).then_some(())
         };
-        if !kind["file"].is_object() || self.ops.iter().any(|other| linked(other).or_else(|| scripted(other)).is_some()) {
+        if !kind["file"].is_object() || self.ops.iter().any(|other| linked(other).or_else(|| scripted(other)).is_some())
+        {
             return None;
         }
         let value = self.file(op);
@@ -323,8 +330,12 @@ impl Theirs<'_> {
 
     fn exec(&self, op: &Value, exec: &Value) -> Value {
         let mounts = exec["mounts"].as_array().map_or(&[][..], Vec::as_slice);
-        let others: Vec<Value> = mounts.iter().filter(|mount| mount["dest"] != "/").map(|mount| self.mount(op, mount)).collect();
-        let root = mounts.iter().find(|mount| mount["dest"] == "/").map_or(Value::Null, |mount| self.name(op, &mount["input"]));
+        let others: Vec<Value> =
+            mounts.iter().filter(|mount| mount["dest"] != "/").map(|mount| self.mount(op, mount)).collect();
+        let root = mounts
+            .iter()
+            .find(|mount| mount["dest"] == "/")
+            .map_or(Value::Null, |mount| self.name(op, &mount["input"]));
         let meta = &exec["meta"];
         json!({
             "root": root, "args": meta["args"], "env": meta["env"], "cwd": meta["cwd"],
@@ -382,7 +393,14 @@ impl Theirs<'_> {
         let list = |list: &Value| list.as_array().cloned().unwrap_or_default();
         let copy = &action["copy"];
         if copy.is_object() {
-            let flags = ["followSymlink", "dirCopyContents", "attemptUnpackDockerCompatibility", "createDestPath", "allowWildcard", "allowEmptyWildcard"];
+            let flags = [
+                "followSymlink",
+                "dirCopyContents",
+                "attemptUnpackDockerCompatibility",
+                "createDestPath",
+                "allowWildcard",
+                "allowEmptyWildcard",
+            ];
             let flags = flags.map(|name| copy[name] == true);
             return json!({
                 "copy": self.name(op, &action["secondaryInput"]), "src": copy["src"], "dest": copy["dest"], "owner": owner(&copy["owner"]),
@@ -414,7 +432,8 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 fn unbase64(text: &str) -> String {
-    let digits: Vec<u8> = text.bytes().filter_map(|c| DIGITS.iter().position(|digit| *digit == c)).map(|at| at as u8).collect();
+    let digits: Vec<u8> =
+        text.bytes().filter_map(|c| DIGITS.iter().position(|digit| *digit == c)).map(|at| at as u8).collect();
     let mut bytes = Vec::new();
     for chunk in digits.chunks(4) {
         let bits = (0..4).fold(0_u32, |bits, at| bits << 6 | u32::from(chunk.get(at).copied().unwrap_or(0)));

@@ -8,7 +8,8 @@ use expect_test::expect_file;
 
 fn dockerfiles() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/parser");
-    let mut paths: Vec<_> = fs::read_dir(folder).expect("the golden files").map(|entry| entry.expect("an entry").path()).collect();
+    let mut paths: Vec<_> =
+        fs::read_dir(folder).expect("the golden files").map(|entry| entry.expect("an entry").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|ext| ext == "dockerfile"));
     paths.sort();
     assert!(!paths.is_empty());

@@ -60,7 +60,8 @@ fn graphs_and_configs() {
         let platform: Platform = "linux/amd64".parse().unwrap();
         let request =
             Request { platforms: vec![platform.clone()], build_platform: Some(platform), ..Request::default() };
-        let lowered = lower(&dockerfile, &request, &Hub).unwrap_or_else(|errors| panic!("{}: {errors:?}", path.display()));
+        let lowered =
+            lower(&dockerfile, &request, &Hub).unwrap_or_else(|errors| panic!("{}: {errors:?}", path.display()));
         expect_file![path.with_extension("graph")].assert_eq(&dump(&lowered));
         ran += 1;
     }

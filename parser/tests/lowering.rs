@@ -24,13 +24,67 @@ fn lowered(text: &[u8]) -> Result<Lowered, Vec<Diagnostic>> {
 
 fn piece() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
-        "\nFROM ", "\nFROM a AS b\n", "\nRUN ", "\nCOPY ", "\nADD ", "\nENV ", "\nLABEL ", "\nARG ", "\nONBUILD ", "\nCMD ",
-        "\nHEALTHCHECK ", "\nVOLUME ", "\nSHELL ", "\nEXPOSE ", "\nUSER ", "\nWORKDIR ", "\nSTOPSIGNAL ", "\nENTRYPOINT ",
-        "a ", "/b ", "../.. ", "a=b ", "=", "\"", "'", "\\", " ", "$a ", "${a:-b} ", "${a/b/c} ", "${", "}", "[\"a\"]", "[]",
-        "--from=b ", "--from=0 ", "--from=9 ", "--chown=1:a ", "--chmod=u+x ", "--link ", "--parents ", "--exclude=* ",
-        "--mount=type=cache,target=/x ", "--mount=from=b,target=${a} ", "--mount=type=tmpfs,target=x,size=1g ", "--network=none ",
-        "--platform=$TARGETPLATFORM ", "--interval=1s ", "<<EOF ", "\nEOF\n", "#!/bin/sh\n", "80/tcp ", "1-70000 ", "SIGTERM ",
-        "NONE", "é", "\0", "-1 ", "99999999999 ", "git@x:y ", "http://a/b ",
+        "\nFROM ",
+        "\nFROM a AS b\n",
+        "\nRUN ",
+        "\nCOPY ",
+        "\nADD ",
+        "\nENV ",
+        "\nLABEL ",
+        "\nARG ",
+        "\nONBUILD ",
+        "\nCMD ",
+        "\nHEALTHCHECK ",
+        "\nVOLUME ",
+        "\nSHELL ",
+        "\nEXPOSE ",
+        "\nUSER ",
+        "\nWORKDIR ",
+        "\nSTOPSIGNAL ",
+        "\nENTRYPOINT ",
+        "a ",
+        "/b ",
+        "../.. ",
+        "a=b ",
+        "=",
+        "\"",
+        "'",
+        "\\",
+        " ",
+        "$a ",
+        "${a:-b} ",
+        "${a/b/c} ",
+        "${",
+        "}",
+        "[\"a\"]",
+        "[]",
+        "--from=b ",
+        "--from=0 ",
+        "--from=9 ",
+        "--chown=1:a ",
+        "--chmod=u+x ",
+        "--link ",
+        "--parents ",
+        "--exclude=* ",
+        "--mount=type=cache,target=/x ",
+        "--mount=from=b,target=${a} ",
+        "--mount=type=tmpfs,target=x,size=1g ",
+        "--network=none ",
+        "--platform=$TARGETPLATFORM ",
+        "--interval=1s ",
+        "<<EOF ",
+        "\nEOF\n",
+        "#!/bin/sh\n",
+        "80/tcp ",
+        "1-70000 ",
+        "SIGTERM ",
+        "NONE",
+        "é",
+        "\0",
+        "-1 ",
+        "99999999999 ",
+        "git@x:y ",
+        "http://a/b ",
     ])
 }
 
@@ -72,7 +126,10 @@ fn variables_set_again_and_again() {
     let set = |value: &str| many(50_000, |n| format!("ENV A{n}={value}\n"));
     assert_eq!(code(&format!("FROM a\n{}{}", set("1"), set("2"))), None);
     assert_eq!(code(&format!("FROM a\n{}{}", many(50_000, |n| format!("ARG A{n}=1\n")), set("2"))), None);
-    assert_eq!(code(&format!("FROM a\n{}{}", many(50_000, |_| "ARG A=1\n".into()), many(20_000, |_| "RUN x\n".into()))), None);
+    assert_eq!(
+        code(&format!("FROM a\n{}{}", many(50_000, |_| "ARG A=1\n".into()), many(20_000, |_| "RUN x\n".into()))),
+        None
+    );
 }
 
 #[test]
@@ -91,7 +148,10 @@ fn words_that_are_said_again_by_every_instruction() {
     let long = format!("FROM a\nENV A={}\n", "a".repeat(50_000));
     assert_eq!(code(&(long.clone() + &many(50_000, |_| "RUN $A\n".into()))), Some("TooMuchText"));
     assert_eq!(code(&format!("{long}COPY {}$A\n", "x \\\n".repeat(50_000))), Some("TooMuchText"));
-    assert_eq!(code(&format!("{long}WORKDIR /$A\nRUN {} x\n", "--mount=type=tmpfs,target=x \\\n".repeat(50_000))), Some("TooMuchText"));
+    assert_eq!(
+        code(&format!("{long}WORKDIR /$A\nRUN {} x\n", "--mount=type=tmpfs,target=x \\\n".repeat(50_000))),
+        Some("TooMuchText")
+    );
 }
 
 #[test]
@@ -110,11 +170,20 @@ fn more_inputs_than_an_op_can_number() {
 #[test]
 fn stages_and_triggers() {
     assert_eq!(code(&many(20_000, |n| format!("FROM s{} AS s{n}\nRUN x\n", n.wrapping_sub(1) as u16))), None);
-    assert_eq!(code(&format!("FROM a AS b\nRUN x\n{}FROM b\n{}", "FROM b\nRUN x\n".repeat(20_000), "COPY --from=7 a b\n".repeat(20_000))), None);
+    assert_eq!(
+        code(&format!(
+            "FROM a AS b\nRUN x\n{}FROM b\n{}",
+            "FROM b\nRUN x\n".repeat(20_000),
+            "COPY --from=7 a b\n".repeat(20_000)
+        )),
+        None
+    );
     let triggers = format!("FROM a AS b\n{}", "ONBUILD RUN x\n".repeat(2_000));
     let stages = many(2_000, |n| format!("FROM b AS s{n}\n"));
     let uses = many(2_000, |n| format!("COPY --from=s{n} a b\n"));
     assert_eq!(code(&format!("{triggers}{stages}FROM a\n{uses}")), Some("TooManyTriggers"));
-    let chain = many(500, |n| format!("FROM a AS b{n}\nONBUILD COPY --from=c{} / /\nFROM b{n} AS c{n}\n", n.wrapping_sub(1) as u16));
+    let chain = many(500, |n| {
+        format!("FROM a AS b{n}\nONBUILD COPY --from=c{} / /\nFROM b{n} AS c{n}\n", n.wrapping_sub(1) as u16)
+    });
     assert_eq!(code(&chain.replacen("ONBUILD COPY --from=c65535 / /\n", "", 1)), Some("TooManyTriggers"));
 }

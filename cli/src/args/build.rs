@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Outputs:\n  -o DIR, -o type=local,dest=DIR   the root filesystem's files\n  -o -, -o type=tar,dest=F.tar     \
+#[command(
+    after_help = "Outputs:\n  -o DIR, -o type=local,dest=DIR   the root filesystem's files\n  -o -, -o type=tar,dest=F.tar     \
                         the same as a tar\n  -o type=oci,dest=F.tar           an OCI layout in a tar\n  \
                         -o type=docker,dest=F.tar        for `docker load`\n  -o type=image                    \
                         the store, as without -o\n\n\
                         Examples:\n  kiln build -t app:1.0 .\n  kiln build -f deploy/Dockerfile --target test .\n  \
-                        kiln build --build-arg VERSION=3 -o type=oci,dest=app.tar .\n  kiln build - < Dockerfile")]
+                        kiln build --build-arg VERSION=3 -o type=oci,dest=app.tar .\n  kiln build - < Dockerfile"
+)]
 pub struct BuildArgs {
     /// Name the image; may be given several times
     #[arg(short = 't', long = "tag", value_name = "NAME[:TAG]")]

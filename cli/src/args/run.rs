@@ -1,8 +1,10 @@
 //! `kiln run` as typed. Knows no image.
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit status: the container's own; 125 when Kiln fails, 126 when the command cannot be run, 127 when it is \
-                        not found.\n\nExamples:\n  kiln run --rm app\n  kiln run --rm -it -v $PWD:/src:ro -w /src app sh")]
+#[command(
+    after_help = "Exit status: the container's own; 125 when Kiln fails, 126 when the command cannot be run, 127 when it is \
+                        not found.\n\nExamples:\n  kiln run --rm app\n  kiln run --rm -it -v $PWD:/src:ro -w /src app sh"
+)]
 pub struct RunArgs {
     /// Remove the container when it ends (it is in any case)
     #[arg(long)]

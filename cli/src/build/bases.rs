@@ -48,9 +48,8 @@ impl parser::lower::Images for Bases<'_> {
         if let Some(known) = self.asked.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return known.clone();
         }
-        let found = self
-            .find(name, platform)
-            .map_err(|problem| ImageError { message: problem.message, hint: problem.hint });
+        let found =
+            self.find(name, platform).map_err(|problem| ImageError { message: problem.message, hint: problem.hint });
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
         found
     }

@@ -30,8 +30,9 @@ impl Rules {
         let (name, ignore) = match text {
             None => (String::new(), Ignore::default()),
             Some(text) => {
-                let ignore = Ignore::parse(&String::from_utf8_lossy(&text.bytes))
-                    .map_err(|error| Problem::build(format!("failed to solve: failed to read {}: {error}", text.name)))?;
+                let ignore = Ignore::parse(&String::from_utf8_lossy(&text.bytes)).map_err(|error| {
+                    Problem::build(format!("failed to solve: failed to read {}: {error}", text.name))
+                })?;
                 (text.name.clone(), ignore)
             }
         };

@@ -65,8 +65,11 @@ fn caret_line(text: &str, lines: &[&str], place: &Place) -> Option<(usize, Strin
     let line = lines.get(number - 1)?;
     let start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let (from, to) = (words.start - start, (words.end.max(words.start) - start).min(line.trim_end().len()));
-    let indent: String =
-        line.get(..from)?.chars().map(|c| if c == '\t' { "\t".to_owned() } else { " ".repeat(c.width().unwrap_or(0)) }).collect();
+    let indent: String = line
+        .get(..from)?
+        .chars()
+        .map(|c| if c == '\t' { "\t".to_owned() } else { " ".repeat(c.width().unwrap_or(0)) })
+        .collect();
     let wide: usize = line.get(from..to.max(from))?.chars().map(|c| c.width().unwrap_or(0)).sum();
     (from < WIDTH).then(|| (number, indent + &"^".repeat(wide.clamp(1, WIDTH - from))))
 }

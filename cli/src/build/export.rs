@@ -103,7 +103,8 @@ impl Export<'_> {
         let saved = SavedImage { manifest, config: self.image.json.clone(), names };
         let written = self.to_dest(dest, |out| {
             let mut open = |blob: &Descriptor| layers::open(self.store, blob);
-            archive::write_tar(form, std::slice::from_ref(&saved), &mut open, out).map_err(|error| Problem::of(Kind::Build, &error))
+            archive::write_tar(form, std::slice::from_ref(&saved), &mut open, out)
+                .map_err(|error| Problem::of(Kind::Build, &error))
         })?;
         self.view.note(task, "sending tarball done");
         written.into_iter().next().ok_or_else(|| Problem::build("the archive has no manifest"))
@@ -141,7 +142,8 @@ impl Export<'_> {
     fn to_dest<T>(&self, dest: &Dest, work: impl FnOnce(&mut dyn Write) -> Result<T, Problem>) -> Result<T, Problem> {
         match dest {
             Dest::Stdout => {
-                let mut out = Guarded { out: BufWriter::with_capacity(256 << 10, io::stdout().lock()), cancel: self.cancel };
+                let mut out =
+                    Guarded { out: BufWriter::with_capacity(256 << 10, io::stdout().lock()), cancel: self.cancel };
                 let result = work(&mut out)?;
                 out.flush().map_err(|error| Problem::build(format!("write standard output: {}", reason(&error))))?;
                 Ok(result)

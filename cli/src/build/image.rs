@@ -61,7 +61,8 @@ pub fn diff_ids(store: &Store, layers: &[LayerId]) -> Result<Vec<DiffId>, Proble
     if let Some(known) = known.iter().copied().collect() {
         return Ok(known);
     }
-    let make = |(layer, known): (&LayerId, Option<DiffId>)| known.map_or_else(|| layers::make_diff_id(store, layer), Ok);
+    let make =
+        |(layer, known): (&LayerId, Option<DiffId>)| known.map_or_else(|| layers::make_diff_id(store, layer), Ok);
     layers.par_iter().zip(known).map(make).collect()
 }
 

@@ -13,8 +13,8 @@ use cache::{Ingest, Store};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::request::{ContextFrom, DockerfileFrom, Request};
-use parser::nearest::nearest;
 use crate::report::{self, Kind, Problem, reason};
+use parser::nearest::nearest;
 
 const DEFAULT_NAME: &str = "Dockerfile";
 
@@ -49,7 +49,9 @@ impl Input {
             Ok(metadata) if metadata.is_dir() => {}
             Ok(_) => {
                 let problem = Problem::build(format!("unable to prepare context: {} is no directory", dir.display()));
-                return Err(problem.hint("the context is the directory that COPY takes from; `-f FILE` names a Dockerfile"));
+                return Err(
+                    problem.hint("the context is the directory that COPY takes from; `-f FILE` names a Dockerfile")
+                );
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(Problem::build(format!("unable to prepare context: path \"{}\" not found", dir.display())));
@@ -120,7 +122,8 @@ fn other_name(dir: &Path) -> Option<String> {
         lower == "containerfile" || lower.ends_with(".dockerfile") || lower.starts_with("dockerfile.")
     };
     let near = nearest(DEFAULT_NAME, names.iter().map(String::as_str));
-    let name = near.or_else(|| names.iter().filter(|name| !name.ends_with(".dockerignore")).find(is_meant).map(String::as_str))?;
+    let name = near
+        .or_else(|| names.iter().filter(|name| !name.ends_with(".dockerignore")).find(is_meant).map(String::as_str))?;
     Some(format!("there is a `{name}`: `-f {}`", dir.join(name).display()))
 }
 

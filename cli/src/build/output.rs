@@ -17,11 +17,22 @@ const COMPRESSIONS: [&str; 3] = ["uncompressed", "gzip", "zstd"];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// The store, under these names as well.
-    Image { names: Vec<Reference> },
-    Archive { form: Form, dest: Dest, names: Vec<Reference>, compression: Option<Compression> },
+    Image {
+        names: Vec<Reference>,
+    },
+    Archive {
+        form: Form,
+        dest: Dest,
+        names: Vec<Reference>,
+        compression: Option<Compression>,
+    },
     /// The files of the root filesystem.
-    Local { dest: PathBuf },
-    Tar { dest: Dest },
+    Local {
+        dest: PathBuf,
+    },
+    Tar {
+        dest: Dest,
+    },
     /// The steps are done and remembered, and that is all.
     CacheOnly,
 }
@@ -82,7 +93,9 @@ impl Wish {
             }
             "compression" => self.compression = Some(compression(value)?),
             "push" if is_false(value) => {}
-            "push" => return Err(("pushing is not there yet".to_owned(), Some("write `type=oci` and push that".to_owned()))),
+            "push" => {
+                return Err(("pushing is not there yet".to_owned(), Some("write `type=oci` and push that".to_owned())));
+            }
             "tar" if is_false(value) => {
                 let hint = "unpack the archive: an OCI layout is what is in it".to_owned();
                 return Err(("`tar=false` is not there yet".to_owned(), Some(hint)));
@@ -106,7 +119,9 @@ impl Wish {
             ("image", _) => Output::Image { names: self.names },
             // Docker takes this for loading into its store, which here is the store.
             ("docker", Dest::Stdout) if self.dest.is_none() => Output::Image { names: self.names },
-            ("oci", dest) => Output::Archive { form: Form::Oci, dest, names: self.names, compression: self.compression },
+            ("oci", dest) => {
+                Output::Archive { form: Form::Oci, dest, names: self.names, compression: self.compression }
+            }
             ("docker", dest) => {
                 Output::Archive { form: Form::Docker, dest, names: self.names, compression: self.compression }
             }
@@ -134,7 +149,8 @@ fn compression(value: &str) -> Result<Compression, Complaint> {
         "gzip" => Ok(Compression::Gzip),
         "zstd" => Ok(Compression::Zstd),
         _ => {
-            let hint = did_you_mean(value, COMPRESSIONS).unwrap_or_else(|| format!("one of {}", COMPRESSIONS.join(", ")));
+            let hint =
+                did_you_mean(value, COMPRESSIONS).unwrap_or_else(|| format!("one of {}", COMPRESSIONS.join(", ")));
             Err((format!("unknown compression `{value}`"), Some(hint)))
         }
     }

@@ -108,18 +108,19 @@ fn is_url(text: &str) -> bool {
 }
 
 pub fn name(text: &str) -> Result<Reference, Problem> {
-    let reference: Reference =
-        text.parse().map_err(|error: oci::reference::ReferenceError| {
-            let problem = Problem::usage(error.to_string());
-            let lower = text.to_lowercase();
-            if lower != text && lower.parse::<Reference>().is_ok() {
-                return problem.hint(format!("repository names are lower case: `{lower}`"));
-            }
-            problem
-        })?;
+    let reference: Reference = text.parse().map_err(|error: oci::reference::ReferenceError| {
+        let problem = Problem::usage(error.to_string());
+        let lower = text.to_lowercase();
+        if lower != text && lower.parse::<Reference>().is_ok() {
+            return problem.hint(format!("repository names are lower case: `{lower}`"));
+        }
+        problem
+    })?;
     if reference.digest().is_some() {
-        return Err(Problem::usage(format!("`{text}` cannot be given as a name: a digest follows from what is in an image"))
-            .hint("leave out what follows the `@`"));
+        return Err(Problem::usage(format!(
+            "`{text}` cannot be given as a name: a digest follows from what is in an image"
+        ))
+        .hint("leave out what follows the `@`"));
     }
     Ok(reference)
 }
@@ -193,9 +194,10 @@ pub fn mode(
     }
     let wanted = match (typed, variable("BUILDKIT_PROGRESS").filter(|text| !text.is_empty())) {
         (Some(typed), _) => typed,
-        (None, Some(text)) => Progress::from_str(&text, true)
-            .map_err(|_| Problem::usage(format!("`BUILDKIT_PROGRESS` is `{text}`, which is no way to show progress"))
-                .hint("it may be `auto`, `tty`, `plain`, `rawjson` or `quiet`"))?,
+        (None, Some(text)) => Progress::from_str(&text, true).map_err(|_| {
+            Problem::usage(format!("`BUILDKIT_PROGRESS` is `{text}`, which is no way to show progress"))
+                .hint("it may be `auto`, `tty`, `plain`, `rawjson` or `quiet`")
+        })?,
         (None, None) => Progress::Auto,
     };
     Ok(match wanted {
@@ -224,7 +226,8 @@ mod tests {
     use clap::Parser as _;
 
     fn request(line: &str) -> Result<Request, Problem> {
-        let kiln = Kiln::try_parse_from(["kiln", "build"].into_iter().chain(line.split(' '))).expect("it can be parsed");
+        let kiln =
+            Kiln::try_parse_from(["kiln", "build"].into_iter().chain(line.split(' '))).expect("it can be parsed");
         let Command::Build(args) = kiln.command else { panic!("not a build") };
         let variable = |name: &str| match name {
             "TOKEN" => Some("t0ken".to_owned()),
@@ -247,7 +250,8 @@ mod tests {
 
     #[test]
     fn arguments_come_from_the_environment_when_they_have_no_value() {
-        let request = request("--build-arg A=1 --build-arg TOKEN --build-arg UNSET --build-arg B=x=y .").expect("valid");
+        let request =
+            request("--build-arg A=1 --build-arg TOKEN --build-arg UNSET --build-arg B=x=y .").expect("valid");
         let expected = [("A", "1"), ("B", "x=y"), ("TOKEN", "t0ken")].map(|(a, b)| (a.to_owned(), b.to_owned()));
         assert_eq!(request.build_args, BTreeMap::from(expected));
     }

@@ -63,7 +63,10 @@ pub struct Part {
 pub enum Change {
     Started,
     /// The bytes as they came.
-    Output { stream: Stream, bytes: Vec<u8> },
+    Output {
+        stream: Stream,
+        bytes: Vec<u8>,
+    },
     Line(String),
     /// The part at this place has moved on, and it is time to say so.
     Part(usize),

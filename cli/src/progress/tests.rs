@@ -26,7 +26,11 @@ fn story() -> (Vec<&'static str>, Vec<(u64, u32, Update<'static>)>) {
         (12_230, 2, Update::Output { stream: OUT, bytes: "o\n\x1b[31mdrei\x1b[0m ✓".as_bytes() }),
         (12_300, 3, Update::Warning { message: "something is old" }),
         (12_330, 2, Update::Done),
-        (12_400, 3, Update::Failed { message: "process \"/bin/sh -c false\" did not complete successfully: exit code: 1" }),
+        (
+            12_400,
+            3,
+            Update::Failed { message: "process \"/bin/sh -c false\" did not complete successfully: exit code: 1" },
+        ),
     ];
     (tasks, updates)
 }
@@ -60,7 +64,9 @@ fn plain_is_complete() {
     told(u64::MAX, |tasks, task, change, now| {
         text += &plain.change(tasks.task(solver::port::TaskId(task)).expect("begun"), change, now);
     });
-    check(&visible(&text), &expect![[r##"
+    check(
+        &visible(&text),
+        &expect![[r##"
         #1 [internal] load build context
         #1 transferring context: 31B done
         #1 DONE 0.0s
@@ -91,7 +97,8 @@ fn plain_is_complete() {
 
         #4 [3/3] RUN false
         #4 ERROR: process "/bin/sh -c false" did not complete successfully: exit code: 1
-    "##]]);
+    "##]],
+    );
 }
 
 #[test]
@@ -101,7 +108,9 @@ fn rawjson_is_a_solve_status_a_line() {
     told(150, |tasks, task, change, now| {
         text += &rawjson.change(tasks.task(solver::port::TaskId(task)).expect("begun"), change, now);
     });
-    check(&text, &expect![[r#"
+    check(
+        &text,
+        &expect![[r#"
         {"vertexes":[{"digest":"sha256:caad477da7850cc5624412253025213d4a6fe0aa27aa8bf06a0285f6bfd5aab5","name":"[internal] load build context","started":"1970-01-01T00:00:00Z"}]}
         {"statuses":[{"id":"transferring context:","vertex":"sha256:caad477da7850cc5624412253025213d4a6fe0aa27aa8bf06a0285f6bfd5aab5","total":0,"current":31,"timestamp":"1970-01-01T00:00:00.02Z","started":"1970-01-01T00:00:00.01Z","completed":"1970-01-01T00:00:00.02Z"}]}
         {"vertexes":[{"digest":"sha256:caad477da7850cc5624412253025213d4a6fe0aa27aa8bf06a0285f6bfd5aab5","name":"[internal] load build context","started":"1970-01-01T00:00:00Z","completed":"1970-01-01T00:00:00.02Z"}]}
@@ -110,7 +119,8 @@ fn rawjson_is_a_solve_status_a_line() {
         {"logs":[{"vertex":"sha256:f210bd7dd0c006e92d59b4236f9b5fdb24714e4f76801b594a937d483e94b601","stream":1,"data":"b25lCnR3","timestamp":"1970-01-01T00:00:00.13Z"}]}
         {"vertexes":[{"digest":"sha256:78dd20d2a8ad518de98f9c46114ae4ee0e5b2cc726715eb2257e0df905693a5c","name":"[3/3] RUN false","started":"1970-01-01T00:00:00.14Z"}]}
         {"logs":[{"vertex":"sha256:78dd20d2a8ad518de98f9c46114ae4ee0e5b2cc726715eb2257e0df905693a5c","stream":2,"data":"MTAlDTEwMCUNCg==","timestamp":"1970-01-01T00:00:00.15Z"}]}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -118,7 +128,9 @@ fn tty_shows_what_runs() {
     let tasks = told(12_250, |_, _, _, _| {});
     let size = Size { rows: 24, columns: 50 };
     let text = Tty::new(false).frame(&tasks, Duration::from_millis(12_250), size);
-    check(&visible(&text), &expect![[r#"
+    check(
+        &visible(&text),
+        &expect![[r#"
         ^[?25l[+] Building 12.2s (2/4)^[K
          => [internal] load build context             0.0s^[K
          => => transferring context:                   31B^[K
@@ -129,7 +141,8 @@ fn tty_shows_what_runs() {
          => [3/3] RUN false                          12.1s^[K
          => => # 10%^[K
          => => # 100%^[K
-        ^[J^[?25h"#]]);
+        ^[J^[?25h"#]],
+    );
 }
 
 #[test]
@@ -137,14 +150,17 @@ fn tty_leaves_out_what_ended_when_room_is_short() {
     let tasks = told(12_250, |_, _, _, _| {});
     let size = Size { rows: 7, columns: 30 };
     let text = Tty::new(false).frame(&tasks, Duration::from_millis(12_250), size);
-    check(&visible(&text), &expect![[r#"
+    check(
+        &visible(&text),
+        &expect![[r#"
         ^[?25l[+] Building 12.2s (2/4)^[K
          => [2/3] RUN make       12.2s^[K
          => => # two^[K
          => [3/3] RUN false      12.1s^[K
          => => # 10%^[K
          => => # 100%^[K
-        ^[J^[?25h"#]]);
+        ^[J^[?25h"#]],
+    );
 }
 
 #[test]
@@ -154,14 +170,17 @@ fn the_last_frame_shows_all_in_colour() {
     let size = Size { rows: 4, columns: 60 };
     tty.frame(&tasks, Duration::from_millis(12_400), size);
     let text = tty.last_frame(&tasks, End::Failed, Duration::from_millis(12_400), size);
-    check(&visible(&text), &expect![[r#"
+    check(
+        &visible(&text),
+        &expect![[r#"
         ^[?25l^[3A<[+] Building 12.4s (4/4) FAILED^[K
         ^[34m => [internal] load build context                       0.0s^[0m^[K
         ^[34m => => transferring context:                             31B^[0m^[K
         ^[34m => CACHED [1/3] FROM busybox                           0.0s^[0m^[K
         ^[34m => [2/3] RUN make                                     12.3s^[0m^[K
         ^[31m => ERROR [3/3] RUN false                              12.3s^[0m^[K
-        ^[J^[?25h"#]]);
+        ^[J^[?25h"#]],
+    );
 }
 
 #[test]

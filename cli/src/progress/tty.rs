@@ -129,8 +129,18 @@ fn task_lines(task: &Task, now: Duration) -> Vec<Line> {
     let worth = if task.ended.is_some() { Worth::Old } else { Worth::Current };
     let name = readable(&task.name);
     let mut lines = vec![Line { colour, left: format!(" => {word}{name}"), right: seconds(elapsed(task, now)), worth }];
-    lines.extend(task.parts.iter().filter(|part| worth == Worth::Current || part.complete).map(|part| part_line(part, colour, worth)));
-    let notes = task.notes.iter().map(|note| Line { colour, left: format!(" => => {}", readable(note)), right: String::new(), worth });
+    lines.extend(
+        task.parts
+            .iter()
+            .filter(|part| worth == Worth::Current || part.complete)
+            .map(|part| part_line(part, colour, worth)),
+    );
+    let notes = task.notes.iter().map(|note| Line {
+        colour,
+        left: format!(" => => {}", readable(note)),
+        right: String::new(),
+        worth,
+    });
     lines.extend(notes);
     if task.state == State::Running {
         let skipped = task.tail().len().saturating_sub(OUTPUT);
@@ -146,7 +156,12 @@ fn task_lines(task: &Task, now: Duration) -> Vec<Line> {
 
 fn part_line(part: &Part, colour: Option<&'static str>, worth: Worth) -> Line {
     let total = part.total.map(|total| format!(" / {}", bytes(total))).unwrap_or_default();
-    Line { colour, left: format!(" => => {}", readable(&part.what)), right: format!("{}{total}", bytes(part.current)), worth }
+    Line {
+        colour,
+        left: format!(" => => {}", readable(&part.what)),
+        right: format!("{}{total}", bytes(part.current)),
+        worth,
+    }
 }
 
 /// Without what would move the cursor or colour the rest: escape sequences are taken out, tabs become spaces.

@@ -79,10 +79,9 @@ fn pass_on(mut signals: Signals, process: &Process) {
 
 /// Carries bytes until the container has ended and all that it wrote is written.
 fn in_terminal(args: &RunArgs, terminal: BorrowedFd<'_>, process: &Process) -> Result<Outcome, Problem> {
-    let raw = (args.interactive && io::stdin().is_terminal())
-        .then(|| Raw::enter(io::stdin()))
-        .transpose()
-        .map_err(|error| Problem::new(NOT_STARTED, format!("the terminal cannot be set to raw mode: {}", reason(&error))))?;
+    let raw = (args.interactive && io::stdin().is_terminal()).then(|| Raw::enter(io::stdin())).transpose().map_err(
+        |error| Problem::new(NOT_STARTED, format!("the terminal cannot be set to raw mode: {}", reason(&error))),
+    )?;
     let failed = |error: io::Error| Problem::new(NOT_STARTED, format!("the container's terminal: {}", reason(&error)));
     let output = File::from(terminal.try_clone_to_owned().map_err(failed)?);
     let input = File::from(terminal.try_clone_to_owned().map_err(failed)?);

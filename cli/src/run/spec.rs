@@ -14,7 +14,11 @@ use crate::args::run::{RunArgs, RunNetwork};
 use crate::report::Problem;
 
 /// The whole of it.
-pub fn overrides(args: &RunArgs, changes: &Ingest, variable: &dyn Fn(&str) -> Option<String>) -> Result<Overrides, Problem> {
+pub fn overrides(
+    args: &RunArgs,
+    changes: &Ingest,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Overrides, Problem> {
     if let Some(dir) = args.workdir.as_ref().filter(|dir| !dir.starts_with('/')) {
         return Err(Problem::new(NOT_STARTED, format!("the working directory `{dir}` does not begin with `/`")));
     }

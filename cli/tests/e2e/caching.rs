@@ -23,7 +23,10 @@ fn ran(build: &Ran) -> Vec<&'static str> {
 }
 
 fn context(kiln: &Kiln) -> std::path::PathBuf {
-    kiln.context("app", &[("Dockerfile", DOCKERFILE), ("package.json", "{}"), ("src/a", "a"), ("src/b", "b"), ("README", "")])
+    kiln.context(
+        "app",
+        &[("Dockerfile", DOCKERFILE), ("package.json", "{}"), ("src/a", "a"), ("src/b", "b"), ("README", "")],
+    )
 }
 
 #[test]
@@ -61,7 +64,12 @@ fn a_file_of_the_same_size_and_time_with_other_contents_is_seen() {
     let time = fs::metadata(&file).expect("the file is there").modified().expect("files have times");
     for letter in ["x", "y", "z"] {
         fs::write(&file, letter).expect("the file is ours");
-        fs::File::options().write(true).open(&file).expect("the file is ours").set_modified(time).expect("the file is ours");
+        fs::File::options()
+            .write(true)
+            .open(&file)
+            .expect("the file is ours")
+            .set_modified(time)
+            .expect("the file is ours");
         assert_eq!(ran(&build(&kiln, &context, &[])), ["ran-build-2"]);
         assert_eq!(kiln.root("app")["/app/built"].contents, format!("{letter}b").into_bytes());
     }
@@ -94,8 +102,10 @@ fn an_argument_matters_where_it_is_in_scope() {
 fn early_cut_off() {
     let kiln = Kiln::with_busybox();
     let text = |comment: &str| {
-        format!("FROM busybox AS base\nRUN echo ran-base-$((1+1)) {comment}; echo same > /same\nFROM busybox\n\
-                 COPY --from=base /same /same\nRUN echo ran-build-$((1+1))\n")
+        format!(
+            "FROM busybox AS base\nRUN echo ran-base-$((1+1)) {comment}; echo same > /same\nFROM busybox\n\
+                 COPY --from=base /same /same\nRUN echo ran-build-$((1+1))\n"
+        )
     };
     let context = kiln.context("cut", &[("Dockerfile", &text("one"))]);
     assert_eq!(ran(&build(&kiln, &context, &[])), ["ran-build-2", "ran-base-2"]);

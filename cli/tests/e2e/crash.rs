@@ -73,7 +73,9 @@ fn eight_builds_at_once_run_each_step_once() {
         let builds: Vec<_> = (0..8)
             .map(|n| {
                 let (kiln, path) = (&kiln, &path);
-                scope.spawn(move || kiln.run(["build", "--progress=plain", "-t", &format!("shared{n}"), path]).ok().stderr)
+                scope.spawn(move || {
+                    kiln.run(["build", "--progress=plain", "-t", &format!("shared{n}"), path]).ok().stderr
+                })
             })
             .collect();
         builds.into_iter().map(|build| build.join().expect("a build does not panic")).collect()
@@ -82,8 +84,9 @@ fn eight_builds_at_once_run_each_step_once() {
         let ran = outputs.iter().filter(|output| output.contains(step)).count();
         assert_eq!(ran, 1, "`{step}` ran {ran} times");
     }
-    let ids: Vec<String> =
-        (0..8).map(|n| kiln.config(&format!("shared{n}"))["Id"].as_str().expect("an image has an id").to_owned()).collect();
+    let ids: Vec<String> = (0..8)
+        .map(|n| kiln.config(&format!("shared{n}"))["Id"].as_str().expect("an image has an id").to_owned())
+        .collect();
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     kiln.run(["cache", "fsck"]).ok();
 }

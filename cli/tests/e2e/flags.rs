@@ -53,9 +53,11 @@ fn a_context_as_a_tar_from_standard_input() {
 #[test]
 fn what_is_written_of_a_build() {
     let kiln = Kiln::with_busybox();
-    let context = kiln.context("context", &[("Dockerfile", "FROM busybox AS one\nRUN echo 1 > /f\nFROM one\nRUN echo 2 > /f\n")]);
+    let context =
+        kiln.context("context", &[("Dockerfile", "FROM busybox AS one\nRUN echo 1 > /f\nFROM one\nRUN echo 2 > /f\n")]);
     let (id_file, metadata) = (kiln.path("id"), kiln.path("metadata.json"));
-    let (context, id_file, metadata) = (context.to_string_lossy(), id_file.to_string_lossy(), metadata.to_string_lossy());
+    let (context, id_file, metadata) =
+        (context.to_string_lossy(), id_file.to_string_lossy(), metadata.to_string_lossy());
     let args = ["build", "-q", "-t", "a", "-t", "b:2", "--iidfile", &id_file, "--metadata-file", &metadata, &context];
     let id = kiln.run(args).ok().stdout.trim().to_owned();
     assert_eq!(std::fs::read_to_string(&*id_file).expect("the id was written"), id);
@@ -86,8 +88,11 @@ fn progress_for_machines_is_json_by_lines() {
     let kiln = Kiln::with_busybox();
     let context = kiln.context("context", &[("Dockerfile", "FROM busybox\nRUN echo heard\n")]);
     let ran = kiln.run(["build", "--progress", "rawjson", &context.to_string_lossy()]).ok();
-    let lines: Vec<Value> =
-        ran.stderr.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect();
+    let lines: Vec<Value> = ran
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
     let vertex = |name: &str| {
         let all = lines.iter().filter_map(|line| line["vertexes"].as_array()).flatten();
         all.filter(|vertex| vertex["name"] == name && !vertex["completed"].is_null()).count()
@@ -110,7 +115,8 @@ fn nothing_is_said_that_was_not_asked_for() {
 #[test]
 fn a_terminal_gets_a_live_view() {
     let kiln = Kiln::with_busybox();
-    let context = kiln.context("context", &[("Dockerfile", "FROM busybox\nRUN for i in 1 2 3; do echo line $i; sleep 0.2; done\n")]);
+    let context = kiln
+        .context("context", &[("Dockerfile", "FROM busybox\nRUN for i in 1 2 3; do echo line $i; sleep 0.2; done\n")]);
     let command = format!("stty cols 100 rows 40; {} build {}", env!("CARGO_BIN_EXE_kiln"), context.display());
     let out = std::process::Command::new("script")
         .args(["-qec", &command, "/dev/null"])
@@ -128,7 +134,11 @@ fn a_terminal_gets_a_live_view() {
 /// Without a RUN, which may write what it likes, an image depends on nothing but the Dockerfile and the context.
 #[test]
 fn the_same_inputs_give_the_same_image_at_another_time_in_another_store() {
-    let files = [("Dockerfile", "FROM scratch AS a\nWORKDIR /w\nCOPY g f\nFROM a\nCOPY d/ /deep/er/\n"), ("g", "g"), ("d/h", "h")];
+    let files = [
+        ("Dockerfile", "FROM scratch AS a\nWORKDIR /w\nCOPY g f\nFROM a\nCOPY d/ /deep/er/\n"),
+        ("g", "g"),
+        ("d/h", "h"),
+    ];
     let id = |epoch: Option<&str>| {
         let kiln = Kiln::new();
         let context = kiln.context("context", &files);

@@ -111,7 +111,13 @@ impl Kiln {
     /// Builds a context of `files` and tags it `name`.
     pub fn build(&self, name: &str, files: &[(&str, &str)]) -> Ran {
         let context = self.context(&format!("context-{name}"), files);
-        self.run([OsStr::new("build"), OsStr::new("--progress=plain"), OsStr::new("-t"), name.as_ref(), context.as_ref()])
+        self.run([
+            OsStr::new("build"),
+            OsStr::new("--progress=plain"),
+            OsStr::new("-t"),
+            name.as_ref(),
+            context.as_ref(),
+        ])
     }
 
     /// The root of an image.
@@ -231,7 +237,8 @@ pub fn read_tar(path: &Path) -> Root {
             })
             .collect();
         let header = entry.header().clone();
-        let path = format!("/{}", String::from_utf8_lossy(&entry.path_bytes()).trim_start_matches("./").trim_end_matches('/'));
+        let path =
+            format!("/{}", String::from_utf8_lossy(&entry.path_bytes()).trim_start_matches("./").trim_end_matches('/'));
         let link = entry.link_name_bytes().map(|link| String::from_utf8_lossy(&link).into_owned()).unwrap_or_default();
         let mut contents = Vec::new();
         entry.read_to_end(&mut contents).expect("the archive is whole");

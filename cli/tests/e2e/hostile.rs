@@ -123,8 +123,16 @@ fn what_a_step_may_do_is_what_it_needs() {
                 cat /proc/kcore /proc/keys 2>&1 | head -c 100; echo x 2>&1 > /proc/sys/kernel/core_pattern; hostname";
     let dockerfile = format!("FROM busybox\nRUN {look}; true\nUSER user\nRUN {look}; true\n");
     let said = kiln.build("caps", &[("Dockerfile", &dockerfile)]).ok().stderr;
-    let lines: Vec<&str> = said.lines().filter_map(|line| line.split_once(' ')?.1.split_once(' ')).map(|(_, text)| text).collect();
-    for line in ["CapInh:\t0000000000000000", "CapEff:\t00000000a80425fb", "CapBnd:\t00000000a80425fb", "CapAmb:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
+    let lines: Vec<&str> =
+        said.lines().filter_map(|line| line.split_once(' ')?.1.split_once(' ')).map(|(_, text)| text).collect();
+    for line in [
+        "CapInh:\t0000000000000000",
+        "CapEff:\t00000000a80425fb",
+        "CapBnd:\t00000000a80425fb",
+        "CapAmb:\t0000000000000000",
+        "NoNewPrivs:\t1",
+        "Seccomp:\t2",
+    ] {
         assert!(lines.contains(&line), "`{line}` is not said: {said}");
     }
     assert!(lines.contains(&"CapEff:\t0000000000000000") && lines.contains(&"NoNewPrivs:\t0"), "{said}");
@@ -136,7 +144,10 @@ fn what_a_step_may_do_is_what_it_needs() {
 fn cve_2018_15664_a_link_that_appears_while_copying() {
     let kiln = Kiln::with_busybox();
     let canary = Canary::new();
-    let context = kiln.context("race", &[("Dockerfile", "FROM scratch\nCOPY dir /dir\n"), ("dir/secret", "mine"), ("dir/b/secret", "mine")]);
+    let context = kiln.context(
+        "race",
+        &[("Dockerfile", "FROM scratch\nCOPY dir /dir\n"), ("dir/secret", "mine"), ("dir/b/secret", "mine")],
+    );
     symlink(canary.path(), context.join("link")).expect("the directory is ours");
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -174,9 +185,11 @@ fn links_of_the_context_lead_nowhere_else() {
     let canary = Canary::new();
     let context = kiln.context("links", &[]);
     symlink(canary.path(), context.join("out")).expect("the directory is ours");
-    symlink("../".repeat(20) + canary.path().trim_start_matches('/'), context.join("up")).expect("the directory is ours");
+    symlink("../".repeat(20) + canary.path().trim_start_matches('/'), context.join("up"))
+        .expect("the directory is ours");
     for source in ["out/secret", "up/secret", "out/", "up/"] {
-        fs::write(context.join("Dockerfile"), format!("FROM scratch\nCOPY {source} /x\n")).expect("the directory is ours");
+        fs::write(context.join("Dockerfile"), format!("FROM scratch\nCOPY {source} /x\n"))
+            .expect("the directory is ours");
         kiln.run(["build", "--progress=plain", &context.to_string_lossy()]).fails(1, &["Dockerfile:2", "not found"]);
     }
     canary.lives();

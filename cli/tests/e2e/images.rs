@@ -18,7 +18,10 @@ fn built() -> Kiln {
 /// A program of another project, which must succeed.
 #[track_caller]
 fn peer(program: &str, args: &[&str]) -> String {
-    let ran = Command::new(program).args(args).output().unwrap_or_else(|error| panic!("`{program}` is installed by `make test`: {error}"));
+    let ran = Command::new(program)
+        .args(args)
+        .output()
+        .unwrap_or_else(|error| panic!("`{program}` is installed by `make test`: {error}"));
     assert!(ran.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&ran.stderr));
     String::from_utf8_lossy(&ran.stdout).into_owned()
 }
@@ -86,7 +89,8 @@ fn what_others_write_is_loaded() {
     for input in [&layout, &oci] {
         let other = Kiln::new();
         let loaded = other.run(["load", "-i", input]).ok();
-        let name = loaded.stdout.lines().next().and_then(|line| line.split_once(": ")).expect("a name or an id").1.to_owned();
+        let name =
+            loaded.stdout.lines().next().and_then(|line| line.split_once(": ")).expect("a name or an id").1.to_owned();
         assert_eq!(listing(&other.root_of(&name)), listing(&kiln.root("app:1")));
     }
 }
@@ -108,7 +112,8 @@ struct Registry {
 
 impl Registry {
     fn start(kiln: &Kiln) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("loopback has ports").port();
+        let port =
+            TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("loopback has ports").port();
         let address = format!("127.0.0.1:{port}");
         let config = kiln.path("registry.yml");
         let storage = kiln.path("registry");
@@ -192,13 +197,21 @@ fn names_and_ids() {
     }
     let images = kiln.run(["images"]).ok().stdout;
     assert!(images.lines().next().is_some_and(|line| line.starts_with("REPOSITORY")), "{images}");
-    assert!(images.lines().any(|line| line.starts_with("other/name") && line.contains("latest") && line.contains(&hex[..12])), "{images}");
+    assert!(
+        images
+            .lines()
+            .any(|line| line.starts_with("other/name") && line.contains("latest") && line.contains(&hex[..12])),
+        "{images}"
+    );
     assert_eq!(kiln.run(["images", "-q", "app"]).ok().stdout.trim(), &hex[..12]);
     let removed = kiln.run(["rmi", "app:1"]).ok().stdout;
     assert_eq!(removed.trim(), "Untagged: app:1");
     kiln.run(["inspect", "app:1"]).fails(1, &["app:1"]);
     let removed = kiln.run(["rmi", "other/name"]).ok().stdout;
-    assert!(removed.contains("Untagged: other/name:latest") && removed.contains(&format!("Deleted: {id}")), "{removed}");
+    assert!(
+        removed.contains("Untagged: other/name:latest") && removed.contains(&format!("Deleted: {id}")),
+        "{removed}"
+    );
     kiln.run(["rmi", "nothing"]).fails(1, &["No such image: nothing"]);
     kiln.run(["cache", "fsck"]).ok();
 }

@@ -36,8 +36,11 @@ fn described(kiln: &Kiln) -> String {
 fn copy_and_add() {
     check(
         &[
-            ("Dockerfile", "FROM busybox\nCOPY a.txt b.txt /files/\nCOPY dir /copied\nCOPY [\"with space\", \"/json/\"]\n\
-                            COPY *.txt /globbed/\nCOPY --chown=user:staff --chmod=640 a.txt /owned\nADD a.txt added/\n"),
+            (
+                "Dockerfile",
+                "FROM busybox\nCOPY a.txt b.txt /files/\nCOPY dir /copied\nCOPY [\"with space\", \"/json/\"]\n\
+                            COPY *.txt /globbed/\nCOPY --chown=user:staff --chmod=640 a.txt /owned\nADD a.txt added/\n",
+            ),
             ("a.txt", "a\n"),
             ("b.txt", "b\n"),
             ("with space", "s\n"),
@@ -79,8 +82,11 @@ fn copy_and_add() {
 #[test]
 fn copy_from_a_stage() {
     check(
-        &[("Dockerfile", "FROM busybox AS build\nRUN mkdir -p /out/d && echo built > /out/f && ln -s f /out/l && chown -R 7:8 /out\n\
-                          FROM scratch AS unused\nCOPY missing /\nFROM busybox\nCOPY --from=build /out /out\nCOPY --from=0 /out/f /f\n")],
+        &[(
+            "Dockerfile",
+            "FROM busybox AS build\nRUN mkdir -p /out/d && echo built > /out/f && ln -s f /out/l && chown -R 7:8 /out\n\
+                          FROM scratch AS unused\nCOPY missing /\nFROM busybox\nCOPY --from=build /out /out\nCOPY --from=0 /out/f /f\n",
+        )],
         expect![[r#"
             Env: ["PATH=/bin"]
             Cmd: ["sh"]
@@ -100,7 +106,10 @@ fn copy_from_a_stage() {
 #[test]
 fn add_unpacks_archives() {
     let kiln = Kiln::with_busybox();
-    let context = kiln.context("context", &[("Dockerfile", "FROM busybox\nADD a.tar.gz /unpacked/\nCOPY a.tar.gz /kept/\n"), ("in/f", "f\n")]);
+    let context = kiln.context(
+        "context",
+        &[("Dockerfile", "FROM busybox\nADD a.tar.gz /unpacked/\nCOPY a.tar.gz /kept/\n"), ("in/f", "f\n")],
+    );
     let tarred = std::process::Command::new("tar")
         .args(["-czf", "a.tar.gz", "--owner=3", "--group=4", "--mtime=@5", "in"])
         .current_dir(&context)
@@ -116,9 +125,12 @@ fn add_unpacks_archives() {
 #[test]
 fn run_in_all_its_forms() {
     check(
-        &[("Dockerfile", "FROM busybox\nRUN echo shell > /shell\nRUN [\"touch\", \"/json file\"]\nRUN <<EOF\necho one > /one\n\
+        &[(
+            "Dockerfile",
+            "FROM busybox\nRUN echo shell > /shell\nRUN [\"touch\", \"/json file\"]\nRUN <<EOF\necho one > /one\n\
                           echo two > /two\nEOF\nRUN <<EOF cat > /three\nthree\nEOF\nSHELL [\"/bin/sh\", \"-e\", \"-c\"]\nRUN echo $0 > /four\n\
-                          ENV A=env\nARG B=arg\nRUN echo $A $B $PWD $(id -u) $HOME > /five\nRUN rm /five /one\n")],
+                          ENV A=env\nARG B=arg\nRUN echo $A $B $PWD $(id -u) $HOME > /five\nRUN rm /five /one\n",
+        )],
         expect![[r#"
             Env: ["PATH=/bin","A=env"]
             Cmd: ["sh"]
@@ -151,11 +163,18 @@ fn run_in_all_its_forms() {
 #[test]
 fn flags_and_here_documents_of_copies() {
     check(
-        &[("Dockerfile", "FROM busybox\nCOPY --chmod=u=rwX,go= d /modes\nCOPY --link d/a /linked/\n\
+        &[
+            (
+                "Dockerfile",
+                "FROM busybox\nCOPY --chmod=u=rwX,go= d /modes\nCOPY --link d/a /linked/\n\
                           COPY --parents ./d/sub/c d/./sub/c /parents/\nCOPY --exclude=*.log --exclude=sub d /some\n\
                           COPY --chown=7 --chmod=600 <<EOF <<\"RAW\" /documents/\nexpanded $PATH\nEOF\nraw $PATH\nRAW\n\
-                          ADD --chown=:staff d/a /added\nADD --unpack=false d/a /kept\n"),
-          ("d/a", "a\n"), ("d/b.log", "b\n"), ("d/sub/c", "c\n")],
+                          ADD --chown=:staff d/a /added\nADD --unpack=false d/a /kept\n",
+            ),
+            ("d/a", "a\n"),
+            ("d/b.log", "b\n"),
+            ("d/sub/c", "c\n"),
+        ],
         expect![[r#"
             Env: ["PATH=/bin"]
             Cmd: ["sh"]
@@ -195,12 +214,18 @@ fn flags_and_here_documents_of_copies() {
 #[test]
 fn mounts_and_networks_of_run() {
     check(
-        &[("Dockerfile", "FROM busybox AS other\nRUN mkdir /s && echo stage > /s/f\nFROM busybox\n\
+        &[
+            (
+                "Dockerfile",
+                "FROM busybox AS other\nRUN mkdir /s && echo stage > /s/f\nFROM busybox\n\
                           RUN --mount=type=bind,target=/context cat /context/f > /bound; touch /context/new 2> /refused || true\n\
                           RUN --mount=from=other,source=/s,target=/m,rw cat /m/f > /staged; echo lost > /m/new\n\
                           RUN --mount=type=cache,target=/c echo kept > /c/f\nRUN --mount=type=cache,target=/c cat /c/f > /cached\n\
                           RUN --mount=type=tmpfs,target=/t grep ' /t ' /proc/mounts | cut -d ' ' -f 3 > /tmpfs\n\
-                          RUN --network=none ls /sys/class/net > /devices\n"), ("f", "context\n")],
+                          RUN --network=none ls /sys/class/net > /devices\n",
+            ),
+            ("f", "context\n"),
+        ],
         expect![[r#"
             Env: ["PATH=/bin"]
             Cmd: ["sh"]
@@ -225,8 +250,14 @@ fn mounts_and_networks_of_run() {
 #[test]
 fn users_and_directories() {
     check(
-        &[("Dockerfile", "FROM busybox\nWORKDIR /a/b\nWORKDIR c\nRUN pwd > pwd && chmod 777 .\nUSER user\nRUN id > id\nUSER 7:staff\n\
-                          RUN id > id2; touch /root/no || true\nWORKDIR /as/user\nCOPY f f\n"), ("f", "f\n")],
+        &[
+            (
+                "Dockerfile",
+                "FROM busybox\nWORKDIR /a/b\nWORKDIR c\nRUN pwd > pwd && chmod 777 .\nUSER user\nRUN id > id\nUSER 7:staff\n\
+                          RUN id > id2; touch /root/no || true\nWORKDIR /as/user\nCOPY f f\n",
+            ),
+            ("f", "f\n"),
+        ],
         expect![[r#"
             User: "7:staff"
             Env: ["PATH=/bin"]
@@ -258,9 +289,12 @@ fn users_and_directories() {
 #[test]
 fn what_only_the_config_tells() {
     check(
-        &[("Dockerfile", "FROM busybox\nMAINTAINER me\nLABEL a=1 \"b c\"=\"d e\"\nENV X=1 Y=\"2 3\"\nENV OLD form of it\nEXPOSE 80 53/udp 9000-9002\n\
+        &[(
+            "Dockerfile",
+            "FROM busybox\nMAINTAINER me\nLABEL a=1 \"b c\"=\"d e\"\nENV X=1 Y=\"2 3\"\nENV OLD form of it\nEXPOSE 80 53/udp 9000-9002\n\
                           VOLUME /data [\"/x\"]\nVOLUME [\"/y\"]\nSTOPSIGNAL SIGUSR1\nHEALTHCHECK --interval=5s --retries=2 CMD wget -q localhost\n\
-                          ONBUILD RUN echo on\nUSER user\nENTRYPOINT [\"/bin/sh\", \"-c\"]\nCMD [\"echo\", \"hi\"]\n")],
+                          ONBUILD RUN echo on\nUSER user\nENTRYPOINT [\"/bin/sh\", \"-c\"]\nCMD [\"echo\", \"hi\"]\n",
+        )],
         expect![[r#"
             User: "user"
             ExposedPorts: {"53/udp":{},"80/tcp":{},"9000/tcp":{},"9001/tcp":{},"9002/tcp":{}}
@@ -292,21 +326,30 @@ fn what_only_the_config_tells() {
 
 #[test]
 fn an_entrypoint_resets_the_command_of_the_base() {
-    check(&[("Dockerfile", "FROM busybox\nENTRYPOINT echo hi\n")], expect![[r#"
+    check(
+        &[("Dockerfile", "FROM busybox\nENTRYPOINT echo hi\n")],
+        expect![[r#"
         Env: ["PATH=/bin"]
         Entrypoint: ["/bin/sh","-c","echo hi"]
         ArgsEscaped: true
         WorkingDir: "/"
         > ENTRYPOINT ["/bin/sh" "-c" "echo hi"]
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn variables() {
     check(
-        &[("Dockerfile", "ARG TAG=latest\nARG NAME=wrong\nFROM busybox:${TAG}\nARG NAME=${TAG:-none}name\nARG TAG\n\
+        &[
+            (
+                "Dockerfile",
+                "ARG TAG=latest\nARG NAME=wrong\nFROM busybox:${TAG}\nARG NAME=${TAG:-none}name\nARG TAG\n\
                           ENV V=${NAME}-$TAG-${UNSET:-default}-${TAG:+set}-${TAG#la}-${TAG%est}-${TAG/t/T}-\\$esc-'$single'\n\
-                          WORKDIR /$V\nCOPY $TAG.txt ${TAG}.txt\nLABEL l=$V\nRUN echo \"$V ${NAME}\" > run\n"), ("latest.txt", "x")],
+                          WORKDIR /$V\nCOPY $TAG.txt ${TAG}.txt\nLABEL l=$V\nRUN echo \"$V ${NAME}\" > run\n",
+            ),
+            ("latest.txt", "x"),
+        ],
         expect![[r#"
             Env: ["PATH=/bin","V=nonename-latest-default-set-test-lat-laTest-$esc-$single"]
             Cmd: ["sh"]
@@ -330,7 +373,14 @@ fn variables() {
 #[test]
 fn triggers_of_the_base_run_in_the_child() {
     let kiln = Kiln::with_busybox();
-    kiln.build("base", &[("Dockerfile", "FROM busybox\nONBUILD COPY f /from-trigger\nONBUILD RUN echo $(cat /from-trigger) ran > /ran\n")]).ok();
+    kiln.build(
+        "base",
+        &[(
+            "Dockerfile",
+            "FROM busybox\nONBUILD COPY f /from-trigger\nONBUILD RUN echo $(cat /from-trigger) ran > /ran\n",
+        )],
+    )
+    .ok();
     kiln.build("image", &[("Dockerfile", "FROM base\n"), ("f", "f")]).ok();
     let root = kiln.root("image");
     assert_eq!(root["/ran"].contents, b"f ran\n");
@@ -348,7 +398,9 @@ fn ignored_files_are_not_there() {
         ("dir/deep/er/x", ""),
         ("dir/y", ""),
     ];
-    check(&files, expect![[r#"
+    check(
+        &files,
+        expect![[r#"
         Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
         WorkingDir: "/"
         > COPY . / # buildkit
@@ -357,13 +409,15 @@ fn ignored_files_are_not_there() {
         /dir/deep/er dir 755 0:0
         /dir/y file 644 0:0 0 ""
         /keep.log file 644 0:0 0 ""
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_missing_source_tells_what_hid_it() {
     let kiln = Kiln::with_busybox();
-    let files = [("Dockerfile", "FROM scratch\nCOPY secret.txt /\n"), (".dockerignore", "# no\n\n*.txt\n"), ("secret.txt", "")];
+    let files =
+        [("Dockerfile", "FROM scratch\nCOPY secret.txt /\n"), (".dockerignore", "# no\n\n*.txt\n"), ("secret.txt", "")];
     kiln.build("image", &files).fails(1, &["Dockerfile:2", "secret.txt", ".dockerignore:3", "*.txt"]);
     let files = [("Dockerfile", "FROM scratch\nCOPY sercet /\n"), ("secret", ""), (".dockerignore", "")];
     kiln.build("image2", &files).fails(1, &["Dockerfile:2", "sercet", "not found"]);
@@ -372,13 +426,16 @@ fn a_missing_source_tells_what_hid_it() {
 #[test]
 fn the_ignore_file_of_the_dockerfile_comes_first() {
     let kiln = Kiln::with_busybox();
-    let context = kiln.context("context", &[
-        ("sub/My.Dockerfile", "FROM scratch\nCOPY . /\n"),
-        ("sub/My.Dockerfile.dockerignore", "a\nsub\n.dockerignore\n"),
-        (".dockerignore", "b\n"),
-        ("a", ""),
-        ("b", ""),
-    ]);
+    let context = kiln.context(
+        "context",
+        &[
+            ("sub/My.Dockerfile", "FROM scratch\nCOPY . /\n"),
+            ("sub/My.Dockerfile.dockerignore", "a\nsub\n.dockerignore\n"),
+            (".dockerignore", "b\n"),
+            ("a", ""),
+            ("b", ""),
+        ],
+    );
     let dockerfile = context.join("sub/My.Dockerfile");
     let root = kiln.build_root(&context, &["-f", &dockerfile.to_string_lossy()]);
     assert_eq!(listing(&root), "/b file 644 0:0 0 \"\"\n");
@@ -387,7 +444,8 @@ fn the_ignore_file_of_the_dockerfile_comes_first() {
 #[test]
 fn a_failed_step_shows_what_is_needed_to_mend_it() {
     let kiln = Kiln::with_busybox();
-    let ran = kiln.build("image", &[("Dockerfile", "FROM busybox\nRUN echo before; echo why >&2; exit 42\nRUN echo never\n")]);
+    let ran = kiln
+        .build("image", &[("Dockerfile", "FROM busybox\nRUN echo before; echo why >&2; exit 42\nRUN echo never\n")]);
     let ran = ran.fails(1, &["Dockerfile:2", "echo before; echo why >&2; exit 42", "why", "exit code: 42"]);
     assert!(!ran.stderr.contains("[3/3] RUN echo never\n#"), "{ran}");
 }

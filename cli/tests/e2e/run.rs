@@ -126,7 +126,10 @@ fn without_root() {
     const NOBODY: u32 = 65534;
     let kiln = Kiln::new();
     let files = [
-        ("Dockerfile", "FROM scratch\nCOPY bin /bin\nENV PATH=/bin\nRUN mkdir /d && echo f > /d/f && rm -r /bin/gone && id -u > /id\n"),
+        (
+            "Dockerfile",
+            "FROM scratch\nCOPY bin /bin\nENV PATH=/bin\nRUN mkdir /d && echo f > /d/f && rm -r /bin/gone && id -u > /id\n",
+        ),
         ("bin/gone/x", ""),
     ];
     let context = kiln.context("context", &files);
@@ -142,11 +145,20 @@ fn without_root() {
     std::fs::copy(env!("CARGO_BIN_EXE_kiln"), &binary).expect("the directory is ours");
     let run = |args: &[&str]| {
         let mut command = std::process::Command::new(&binary);
-        command.args(args).env("KILN_ROOT", kiln.store()).env("HOME", &top).stdin(Stdio::null()).uid(NOBODY).gid(NOBODY);
+        command
+            .args(args)
+            .env("KILN_ROOT", kiln.store())
+            .env("HOME", &top)
+            .stdin(Stdio::null())
+            .uid(NOBODY)
+            .gid(NOBODY);
         super::harness::Ran::from(command.output().expect("the binary starts")).ok()
     };
     run(&["build", "--progress=plain", "-t", "own", &context.to_string_lossy()]);
-    assert_eq!(run(&["run", "--rm", "own", "sh", "-c", "cat /id /d/f; test -e /bin/gone || id -u"]).stdout, "0\nf\n0\n");
+    assert_eq!(
+        run(&["run", "--rm", "own", "sh", "-c", "cat /id /d/f; test -e /bin/gone || id -u"]).stdout,
+        "0\nf\n0\n"
+    );
     run(&["cache", "fsck"]);
     let tar = kiln.path("root.tar");
     run(&["build", "-q", "-o", &format!("type=tar,dest={}", tar.display()), &context.to_string_lossy()]);

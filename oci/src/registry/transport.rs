@@ -291,7 +291,8 @@ fn causes(error: &dyn std::error::Error) -> String {
 
 /// The resolver tells its query as Rust would print it; people want the host's name.
 fn plainly(reason: String) -> String {
-    let host = reason.split_once("no records found for Query { name: Name(\"").and_then(|(_, rest)| rest.split_once('"'));
+    let host =
+        reason.split_once("no records found for Query { name: Name(\"").and_then(|(_, rest)| rest.split_once('"'));
     match host {
         Some((host, _)) => format!("there is no host called `{}`", host.trim_end_matches('.')),
         None => reason,

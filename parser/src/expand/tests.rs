@@ -40,7 +40,10 @@ fn modifiers() {
             ("${NOPE#a}", ""),
             ("${L#*}", "one\ntwo"),
             ("${L##*}", "\ntwo"),
-            ("${X:=a}", "! `:=` is not a modifier: expected one of `:-`, `:+`, `:?`, `-`, `+`, `?`, `#`, `##`, `%`, `%%`, `/`, `//`"),
+            (
+                "${X:=a}",
+                "! `:=` is not a modifier: expected one of `:-`, `:+`, `:?`, `-`, `+`, `?`, `#`, `##`, `%`, `%%`, `/`, `//`",
+            ),
             ("${X#\\a}", "! invalid pattern `\\a`: `\\` can stand before `*`, `?`, `\\`, `/` and `}` only"),
             ("${NOPE:?say it}", "! NOPE: say it"),
             ("${X/a}", "! a replacement lacks its second part: expected `${name/pattern/replacement}`"),
@@ -82,7 +85,11 @@ fn nesting_and_growth_are_limited() {
 fn corpus(name: &str) -> Vec<(String, String)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus/shell").join(name);
     let text = std::fs::read_to_string(&path).unwrap_or_default();
-    text.lines().map(str::to_owned).filter(|line| !line.is_empty() && !line.starts_with('#')).map(|line| (line, String::new())).collect()
+    text.lines()
+        .map(str::to_owned)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| (line, String::new()))
+        .collect()
 }
 
 #[test]

@@ -27,7 +27,10 @@ pub(super) enum Token {
     /// `*`
     Many,
     /// `[a-z]`. Unlike `?` it may stand for a `/`: it does so in Docker.
-    Class { negated: bool, ranges: Vec<(char, char)> },
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
     /// `**/`, or `**` before something: nothing, or anything that ends with `/`.
     Dirs,
     /// `**` at the end.
@@ -55,7 +58,8 @@ impl Glob {
             all => plain(all).map(Self::Exact),
         };
         Ok(by_bytes.unwrap_or_else(|| {
-            let plain_from = tokens.iter().rposition(|token| !matches!(token, Token::Literal(_))).map_or(0, |at| at + 1);
+            let plain_from =
+                tokens.iter().rposition(|token| !matches!(token, Token::Literal(_))).map_or(0, |at| at + 1);
             let tail = plain(&tokens[plain_from..]).unwrap_or_default();
             Self::Tokens { tokens: tokens.into(), tail }
         }))
@@ -159,7 +163,11 @@ impl<'a> Run<'a> {
             let to = match token {
                 Token::Literal(literal) if *literal == c => at + 1,
                 Token::One if c != '/' => at + 1,
-                Token::Class { negated, ranges } if ranges.iter().any(|(low, high)| (low..=high).contains(&&c)) != *negated => at + 1,
+                Token::Class { negated, ranges }
+                    if ranges.iter().any(|(low, high)| (low..=high).contains(&&c)) != *negated =>
+                {
+                    at + 1
+                }
                 Token::Many if c != '/' => at,
                 Token::Rest => at,
                 Token::Dirs => {

@@ -80,7 +80,9 @@ fn a_directory_is_skipped_when_nothing_in_it_can_be_kept() {
 
 #[test]
 fn what_is_no_pattern_is_refused() {
-    for (text, line) in [("ok\n!", 2), ("a[", 1), ("a[]", 1), ("a\\", 1), ("[-x]", 1), ("[x-]", 1), ("[z-a]", 1), ("!  ", 1)] {
+    for (text, line) in
+        [("ok\n!", 2), ("a[", 1), ("a[]", 1), ("a\\", 1), ("[-x]", 1), ("[x-]", 1), ("[z-a]", 1), ("!  ", 1)]
+    {
         assert_eq!(Ignore::parse(text).expect_err(text).line, line, "{text:?}");
     }
 }
@@ -95,7 +97,9 @@ fn patterns_cost_no_more_than_their_length_times_the_path_s() {
 
 #[test]
 fn many_paths_are_matched_quickly() {
-    let ignore = ignore("node_modules\n**/*.log\n**/.git\ntarget/**\ndist\n*.md\n!README.md\n**/__pycache__/**\n/build/\n.env*\n");
+    let ignore = ignore(
+        "node_modules\n**/*.log\n**/.git\ntarget/**\ndist\n*.md\n!README.md\n**/__pycache__/**\n/build/\n.env*\n",
+    );
     let start = std::time::Instant::now();
     let mut kept = 0;
     for dir in 0..1_000 {
@@ -122,7 +126,8 @@ fn the_corpus_agrees() {
             continue;
         };
         assert!(case["error"].is_null(), "{text:?} is not refused");
-        let patterns: Vec<&str> = case["patterns"].as_array().into_iter().flatten().filter_map(|p| p.as_str()).collect();
+        let patterns: Vec<&str> =
+            case["patterns"].as_array().into_iter().flatten().filter_map(|p| p.as_str()).collect();
         assert_eq!(ignore.rules().iter().map(|rule| rule.pattern.as_str()).collect::<Vec<_>>(), patterns);
         for (path, hidden) in case["excluded"].as_object().into_iter().flatten() {
             assert_eq!(Some(ignore.excludes(path.as_bytes())), hidden.as_bool(), "{text:?} {path}");

@@ -77,7 +77,9 @@ impl Settled {
             for arg in &command.instruction.args {
                 let value = match (self.build_args.get(&*arg.key), &arg.value) {
                     (Some(given), _) => Some(given.clone()),
-                    (None, Some(default)) => Some(expanded(self.lexer.word(default, &self.globals), command.head.span)?),
+                    (None, Some(default)) => {
+                        Some(expanded(self.lexer.word(default, &self.globals), command.head.span)?)
+                    }
                     (None, None) => None,
                 };
                 if let Some(value) = value {
@@ -93,7 +95,8 @@ impl Settled {
         let given = self.build_args.get(EPOCH).cloned();
         let default = || self.globals.get(EPOCH).filter(|value| !value.is_empty()).map(str::to_owned);
         let Some(value) = given.or_else(default) else { return Ok(()) };
-        let defined = dockerfile.meta_args.iter().find(|command| command.instruction.args.iter().any(|arg| arg.key == EPOCH));
+        let defined =
+            dockerfile.meta_args.iter().find(|command| command.instruction.args.iter().any(|arg| arg.key == EPOCH));
         let span = defined.map_or(start, |command| command.head.span);
         if value.is_empty() {
             self.epoch = None;
@@ -101,14 +104,19 @@ impl Settled {
             self.globals.unset(EPOCH);
             return Ok(());
         }
-        let names_stage = dockerfile.stages.iter().any(|s| s.name.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(&value)));
+        let names_stage =
+            dockerfile.stages.iter().any(|s| s.name.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(&value)));
         match value.parse::<i64>() {
             Ok(seconds) => self.epoch = Some(seconds),
             Err(_) if names_stage || value == "context" => {
                 return not_yet(span, "taking `SOURCE_DATE_EPOCH` from the context or a stage");
             }
             Err(_) => {
-                return refuse("InvalidEpoch", span, format!("`{value}` is no `SOURCE_DATE_EPOCH`: expected seconds since 1970"));
+                return refuse(
+                    "InvalidEpoch",
+                    span,
+                    format!("`{value}` is no `SOURCE_DATE_EPOCH`: expected seconds since 1970"),
+                );
             }
         }
         Ok(())

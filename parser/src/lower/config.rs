@@ -39,7 +39,10 @@ impl Builder<'_> {
     }
 
     fn pairs(&mut self, current: &Current<'_>, pairs: &[Pair], span: Span) -> Step<Vec<(String, String)>> {
-        pairs.iter().map(|pair| Ok((self.expand(current, &pair.key, span)?, self.expand(current, &pair.value, span)?))).collect()
+        pairs
+            .iter()
+            .map(|pair| Ok((self.expand(current, &pair.key, span)?, self.expand(current, &pair.value, span)?)))
+            .collect()
     }
 
     pub(super) fn env(&mut self, current: &mut Current<'_>, pairs: &[Pair], span: Span) -> Step<()> {
@@ -78,7 +81,13 @@ impl Builder<'_> {
             }
         }
         let shown = format!("EXPOSE {}", history::list(&all));
-        current.state.image.config.exposed_ports.get_or_insert_default().extend(all.into_iter().map(|port| (port, Empty {})));
+        current
+            .state
+            .image
+            .config
+            .exposed_ports
+            .get_or_insert_default()
+            .extend(all.into_iter().map(|port| (port, Empty {})));
         self.commit(current, shown, Layer::Empty, span)
     }
 
@@ -118,7 +127,11 @@ impl Builder<'_> {
     pub(super) fn stop_signal(&mut self, current: &mut Current<'_>, written: &str, span: Span) -> Step<()> {
         let text = self.expand(current, written, span)?;
         if !signal::is_signal(&text) {
-            return refuse("InvalidSignal", span, format!("`{text}` is no signal: expected a name like `SIGTERM` or a number"));
+            return refuse(
+                "InvalidSignal",
+                span,
+                format!("`{text}` is no signal: expected a name like `SIGTERM` or a number"),
+            );
         }
         current.state.image.config.stop_signal.clone_from(&text);
         self.commit(current, format!("STOPSIGNAL {text}"), Layer::Empty, span)
@@ -130,7 +143,13 @@ impl Builder<'_> {
             return refuse("EmptyVolume", span, "a `VOLUME` is empty: expected a path");
         }
         let shown = format!("VOLUME {}", history::list(&volumes));
-        current.state.image.config.volumes.get_or_insert_default().extend(volumes.into_iter().map(|path| (path, Empty {})));
+        current
+            .state
+            .image
+            .config
+            .volumes
+            .get_or_insert_default()
+            .extend(volumes.into_iter().map(|path| (path, Empty {})));
         self.commit(current, shown, Layer::Empty, span)
     }
 }

@@ -3,15 +3,14 @@
 use graph::op::{Copy, Mode, Owner};
 use graph::{FileAction, FileOp, Op, Slot, Vertex, VertexId};
 
-use super::plan::Origin;
 use super::inputs::{Inputs, MAX_INPUTS};
+use super::plan::Origin;
 use super::stage::{Builder, Current, Layer, Place};
 use super::{CONTEXT, Step, not_yet, ownership, refuse};
 use crate::expand::{Lexer, Quotes};
 use crate::instruction::{AddFiles, CopyFiles, InlineSource, SourcesAndDest};
 use crate::text::Text;
 use crate::{Span, path};
-
 
 /// What `COPY` and `ADD` have in common, variables expanded.
 struct Transfer {
@@ -41,7 +40,11 @@ impl Builder<'_> {
             }
         }
         if !checksum.is_empty() {
-            return refuse("InvalidChecksum", place.span, "`--checksum` is for the contents of URLs and Git repositories");
+            return refuse(
+                "InvalidChecksum",
+                place.span,
+                "`--checksum` is for the contents of URLs and Git repositories",
+            );
         }
         let from = self.local(CONTEXT);
         let mut transfer = self.transfer(current, &add.files, "ADD", from, place.span)?;
@@ -52,10 +55,20 @@ impl Builder<'_> {
         self.place_files(current, transfer, place)
     }
 
-    pub(super) fn copy(&mut self, current: &mut Current<'_>, copy: &CopyFiles, from: Option<&Origin>, place: Place<'_>) -> Step<()> {
+    pub(super) fn copy(
+        &mut self,
+        current: &mut Current<'_>,
+        copy: &CopyFiles,
+        from: Option<&Origin>,
+        place: Place<'_>,
+    ) -> Step<()> {
         let sources = self.expand_all(current, &copy.files.sources, place.span)?;
         if let Some(source) = sources.iter().find(|source| is_git(source) || is_http(source)) {
-            let error = crate::Diagnostic::error("RemoteCopySource", place.span, format!("`COPY` cannot take `{source}`: it is a URL"));
+            let error = crate::Diagnostic::error(
+                "RemoteCopySource",
+                place.span,
+                format!("`COPY` cannot take `{source}`: it is a URL"),
+            );
             return Err(Box::new(error.with_hint("`ADD` takes URLs and Git repositories")));
         }
         let from = match from {
@@ -86,7 +99,11 @@ impl Builder<'_> {
         span: Span,
     ) -> Step<Transfer> {
         if files.sources.len() + files.inline.len() > MAX_INPUTS {
-            return refuse("TooManySources", span, format!("an instruction cannot have more than {MAX_INPUTS} sources"));
+            return refuse(
+                "TooManySources",
+                span,
+                format!("an instruction cannot have more than {MAX_INPUTS} sources"),
+            );
         }
         let contents = Lexer { quotes: Quotes::Plain, ..Lexer::new('\\') };
         let mut inline = files.inline.clone();
@@ -130,7 +147,8 @@ impl Builder<'_> {
             let src = path::rooted(&source.path);
             actions.push(FileAction::Copy(Box::new(Copy { from, src, ..like.clone() })));
         }
-        let source = self.settled.lexer.word(place.source, &current.state.env).unwrap_or_else(|_| place.source.to_string());
+        let source =
+            self.settled.lexer.word(place.source, &current.state.env).unwrap_or_else(|_| place.source.to_string());
         let name = self.step_name(current, &source, place)?;
         let mut meta = self.meta(current, name, place.span);
         meta.no_cache = current.planned.no_cache;
@@ -233,7 +251,9 @@ fn is_git(source: &str) -> bool {
     }
     let Some((user, rest)) = source.split_once('@') else { return false };
     let Some((host, _)) = rest.split_once(':') else { return false };
-    let word = |text: &str, more: &[char]| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(&c));
+    let word = |text: &str, more: &[char]| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(&c))
+    };
     word(user, &['-', '_']) && word(host, &['-', '_', '.'])
 }
 

@@ -114,7 +114,11 @@ impl<'a> Plan<'a> {
             (None, None) => self.image(&base.text, span)?,
         };
         let index = self.stages.len();
-        let own = |command: &'a Command| PlannedCommand { command: Cow::Borrowed(command), sources: Vec::new(), trigger: false };
+        let own = |command: &'a Command| PlannedCommand {
+            command: Cow::Borrowed(command),
+            sources: Vec::new(),
+            trigger: false,
+        };
         let commands: Vec<_> = if replaced.is_some() { Vec::new() } else { stage.commands.iter().map(own).collect() };
         let base_step = usize::from(!matches!(base, Origin::Scratch | Origin::Stage(_)));
         let total = base_step + commands.iter().filter(|command| is_step(&command.command.instruction)).count();
@@ -137,9 +141,12 @@ impl<'a> Plan<'a> {
     fn platform(&self, written: &str, span: Span) -> Step<Platform> {
         let text = expanded(self.settled.lexer.word(written, &self.settled.globals), span)?;
         text.parse().map_err(|error| {
-            let error = Diagnostic::error("InvalidPlatform", span, format!("cannot use `--platform={written}`: {error}"));
-            let asked = self.settled.lexer.expand(written, &self.settled.globals).map(|e| e.unmatched).unwrap_or_default();
-            let unset: Vec<String> = asked.iter().filter(|name| self.settled.globals.get(name).is_none()).cloned().collect();
+            let error =
+                Diagnostic::error("InvalidPlatform", span, format!("cannot use `--platform={written}`: {error}"));
+            let asked =
+                self.settled.lexer.expand(written, &self.settled.globals).map(|e| e.unmatched).unwrap_or_default();
+            let unset: Vec<String> =
+                asked.iter().filter(|name| self.settled.globals.get(name).is_none()).cloned().collect();
             let hint = format!("`{}` is not set before the first `FROM`", unset.join("`, `"));
             Box::new(if unset.is_empty() { error } else { error.with_hint(hint) })
         })
@@ -162,7 +169,8 @@ impl<'a> Plan<'a> {
                 None => error,
             })
         })?;
-        let context = self.contexts.get(&reference.familiar()).or_else(|| self.contexts.get(&reference.familiar_name()));
+        let context =
+            self.contexts.get(&reference.familiar()).or_else(|| self.contexts.get(&reference.familiar_name()));
         Ok(context.map_or(Origin::Image(reference), origin))
     }
 
@@ -189,7 +197,9 @@ impl<'a> Plan<'a> {
             for command in 0..self.stages[at].commands.len() {
                 let sources = self.sources(&self.stages[at].commands[command].command)?;
                 let mounts = matches!(self.stages[at].commands[command].command.instruction, Instruction::Run(_));
-                outside |= sources.iter().any(|source| !matches!(source, Some(Origin::Stage(_)) ) && (mounts || source.is_some()));
+                outside |= sources
+                    .iter()
+                    .any(|source| !matches!(source, Some(Origin::Stage(_))) && (mounts || source.is_some()));
                 self.stages[at].commands[command].sources = sources;
             }
         }

@@ -23,7 +23,13 @@ struct Script {
 }
 
 impl Builder<'_> {
-    pub(super) fn run(&mut self, current: &mut Current<'_>, run: &Run, sources: &[Option<Origin>], place: Place<'_>) -> Step<()> {
+    pub(super) fn run(
+        &mut self,
+        current: &mut Current<'_>,
+        run: &Run,
+        sources: &[Option<Origin>],
+        place: Place<'_>,
+    ) -> Step<()> {
         let span = place.span;
         if run.security == Security::Insecure {
             return not_yet(span, "`RUN --security=insecure`");
@@ -117,7 +123,11 @@ impl Builder<'_> {
         let target = path::clean(&path::resolve(current.state.workdir(), &mount.target));
         self.charge(target.len(), span)?;
         if target == "/" {
-            return refuse("InvalidMountTarget", span, "a mount cannot stand in the place of the root: expected another `target`");
+            return refuse(
+                "InvalidMountTarget",
+                span,
+                "a mount cannot stand in the place of the root: expected another `target`",
+            );
         }
         let kind = match mount.kind {
             Kind::Tmpfs => MountKind::Tmpfs { size: u64::try_from(mount.size_limit).ok().filter(|size| *size > 0) },

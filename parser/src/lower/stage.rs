@@ -99,7 +99,8 @@ impl<'p> Builder<'p> {
     }
 
     fn finish(self, mut state: State) -> Lowered {
-        let platform = if self.settled.implicit_platform { state.image.platform() } else { self.settled.target_platform.clone() };
+        let platform =
+            if self.settled.implicit_platform { state.image.platform() } else { self.settled.target_platform.clone() };
         if !self.settled.implicit_platform {
             let same = state.image.os == platform.os && state.image.architecture == platform.architecture;
             state.image.os.clone_from(&platform.os);
@@ -136,7 +137,10 @@ impl<'p> Builder<'p> {
         if state.platform.os != "windows" && !environment.iter().any(|variable| env::split(variable).0 == "PATH") {
             environment.push(format!("PATH={DEFAULT_PATH}"));
         }
-        self.charge(environment.iter().map(|variable| variable.len() + size_of::<String>()).sum(), planned.stage.head.span)?;
+        self.charge(
+            environment.iter().map(|variable| variable.len() + size_of::<String>()).sum(),
+            planned.stage.head.span,
+        )?;
         state.env_at.clear();
         for (at, variable) in environment.iter().enumerate() {
             let (name, value) = env::split(variable);
@@ -198,7 +202,11 @@ impl<'p> Builder<'p> {
         if self.spent <= MAX_TEXT {
             return Ok(());
         }
-        refuse("TooMuchText", span, format!("the environments and histories of this build exceed {} MiB", MAX_TEXT >> 20))
+        refuse(
+            "TooMuchText",
+            span,
+            format!("the environments and histories of this build exceed {} MiB", MAX_TEXT >> 20),
+        )
     }
 
     /// `text` with the variables of the stage.
@@ -298,7 +306,8 @@ impl<'p> Builder<'p> {
             owner: owner.map(super::ownership::owner),
             mtime: self.settled.epoch,
         };
-        let source = self.settled.lexer.word(place.source, &current.state.env).unwrap_or_else(|_| place.source.to_string());
+        let source =
+            self.settled.lexer.word(place.source, &current.state.env).unwrap_or_else(|_| place.source.to_string());
         let name = self.step_name(current, &source, place)?;
         let meta = self.meta(current, name, place.span);
         let op = Op::File(FileOp { base: current.state.root.map(|_| Slot(0)), actions: vec![action] });

@@ -42,8 +42,15 @@ fn describe(text: &str, request: &Request) -> String {
         Ok(lowered) => {
             for id in lowered.graph.ids() {
                 let vertex = lowered.graph.vertex(id);
-                let inputs: Vec<String> = lowered.graph.inputs(id).iter().map(|input| input.index().to_string()).collect();
-                let _ = writeln!(out, "{} ({}) {}", id.index(), inputs.join(" "), vertex.meta.name.split('@').next().unwrap_or(""));
+                let inputs: Vec<String> =
+                    lowered.graph.inputs(id).iter().map(|input| input.index().to_string()).collect();
+                let _ = writeln!(
+                    out,
+                    "{} ({}) {}",
+                    id.index(),
+                    inputs.join(" "),
+                    vertex.meta.name.split('@').next().unwrap_or("")
+                );
                 if let Op::Exec(exec) = &vertex.op {
                     let _ = writeln!(out, "    {:?} {:?} {}", exec.args, exec.env, exec.cwd);
                 }
@@ -98,9 +105,12 @@ fn only_what_the_target_needs_is_looked_at() {
             | COPY /x / # buildkit
         "#]],
     );
-    check("FROM missing\n", expect![[r#"
+    check(
+        "FROM missing\n",
+        expect![[r#"
         line 1: `docker.io/library/missing:latest` does not exist
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -129,7 +139,10 @@ fn what_is_not_done_yet_is_refused_by_name_and_line() {
         ("FROM a\nRUN --mount=type=ssh y\n", "line 2: `RUN --mount=type=ssh` is not supported yet\n"),
         ("FROM a\nRUN --security=insecure y\n", "line 2: `RUN --security=insecure` is not supported yet\n"),
         ("FROM a\nADD http://x/y /\n", "line 2: `ADD` of a URL (`http://x/y`) is not supported yet\n"),
-        ("FROM a\nADD https://x/y.git /\n", "line 2: `ADD` of a Git repository (`https://x/y.git`) is not supported yet\n"),
+        (
+            "FROM a\nADD https://x/y.git /\n",
+            "line 2: `ADD` of a Git repository (`https://x/y.git`) is not supported yet\n",
+        ),
     ];
     for (text, expected) in table {
         assert_eq!(describe(text, &request()), expected, "{text}");
@@ -138,7 +151,9 @@ fn what_is_not_done_yet_is_refused_by_name_and_line() {
 
 #[test]
 fn a_misspelt_stage_is_taken_for_an_image_and_offered() {
-    for text in ["FROM scratch AS misssing\nFROM missing\n", "FROM scratch AS misssing\nFROM x\nCOPY --from=missing /a /\n"] {
+    for text in
+        ["FROM scratch AS misssing\nFROM missing\n", "FROM scratch AS misssing\nFROM x\nCOPY --from=missing /a /\n"]
+    {
         let errors = lower_text(text, &request()).expect_err("there is no such image");
         assert_eq!(errors[0].hint.as_deref(), Some("did you mean the stage `misssing`?"), "{text}");
     }
@@ -175,7 +190,11 @@ fn growth_is_limited() {
 fn many_instructions_and_stages_take_linear_time() {
     let mut long = "FROM a\n".to_owned();
     for n in 0..10_000 {
-        let _ = writeln!(long, "{}", [format!("RUN echo {n}"), format!("ENV V{} {n}", n % 50), format!("COPY f{n} /d/")][n % 3]);
+        let _ = writeln!(
+            long,
+            "{}",
+            [format!("RUN echo {n}"), format!("ENV V{} {n}", n % 50), format!("COPY f{n} /d/")][n % 3]
+        );
     }
     let mut stages = "FROM a AS s0\n".to_owned();
     for n in 1..1_000 {

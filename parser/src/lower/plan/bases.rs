@@ -82,7 +82,8 @@ impl<'a> Plan<'a> {
     /// Puts the triggers of bases before the commands of the stages that stand on them. Says whether there were any.
     fn take_triggers(&mut self) -> Step<bool> {
         let mut new = false;
-        let mut taken: usize = self.stages.iter().flat_map(|stage| &stage.commands).filter(|command| command.trigger).count();
+        let mut taken: usize =
+            self.stages.iter().flat_map(|stage| &stage.commands).filter(|command| command.trigger).count();
         for at in 0..self.stages.len() {
             if !self.reachable[at] || self.stages[at].triggered {
                 continue;
@@ -93,7 +94,11 @@ impl<'a> Plan<'a> {
             for expression in self.triggers(at) {
                 taken += 1;
                 if taken > MAX_TRIGGERS {
-                    return refuse("TooManyTriggers", span, format!("the bases of this build have more than {MAX_TRIGGERS} triggers"));
+                    return refuse(
+                        "TooManyTriggers",
+                        span,
+                        format!("the bases of this build have more than {MAX_TRIGGERS} triggers"),
+                    );
                 }
                 triggers.push(self.trigger(&expression, span)?);
             }
@@ -124,7 +129,10 @@ impl<'a> Plan<'a> {
 
     fn trigger(&self, expression: &str, span: Span) -> Step<PlannedCommand<'a>> {
         let mut command = crate::parse_trigger(expression).map_err(|error| {
-            Box::new(Diagnostic { span, focus: None, ..*error }.with_label(span, format!("from `ONBUILD {expression}` of the base")))
+            Box::new(
+                Diagnostic { span, focus: None, ..*error }
+                    .with_label(span, format!("from `ONBUILD {expression}` of the base")),
+            )
         })?;
         command.head.span = span;
         let sources = self.sources(&command)?;

@@ -9,9 +9,10 @@ impl Plan<'_> {
     fn needs(&self, stage: usize) -> impl Iterator<Item = (usize, Span)> + '_ {
         let planned = &self.stages[stage];
         let base = std::iter::once((&planned.base, planned.stage.head.span));
-        let sources = planned.commands.iter().flat_map(|command| {
-            command.sources.iter().flatten().map(|source| (source, command.command.head.span))
-        });
+        let sources = planned
+            .commands
+            .iter()
+            .flat_map(|command| command.sources.iter().flatten().map(|source| (source, command.command.head.span)));
         base.chain(sources).filter_map(|(origin, span)| match origin {
             Origin::Stage(index) => Some((*index, span)),
             Origin::Scratch | Origin::Image(_) | Origin::Local(_) => None,

@@ -10,14 +10,20 @@ use crate::lower::{CONTEXT, Step, copy, refuse};
 
 impl Builder<'_> {
     /// The vertex of an image; `None` when it holds no layer. `base_of`: the stage it is the base of.
-    pub(super) fn image(&mut self, name: &Reference, platform: &Platform, base_of: Option<&Planned<'_>>) -> Step<Option<VertexId>> {
+    pub(super) fn image(
+        &mut self,
+        name: &Reference,
+        platform: &Platform,
+        base_of: Option<&Planned<'_>>,
+    ) -> Step<Option<VertexId>> {
         let key = (name.clone(), platform.to_string());
         if let Some(vertex) = self.images.get(&key) {
             return Ok(*vertex);
         }
         let image = self.plan.base_image(name, Some(platform)).expect("what is reachable was resolved");
         let pinned = image.reference.with_digest(image.digest);
-        let has_layers = !image.config.rootfs.diff_ids.is_empty() || image.config.history.iter().any(|line| !line.empty_layer);
+        let has_layers =
+            !image.config.rootfs.diff_ids.is_empty() || image.config.history.iter().any(|line| !line.empty_layer);
         let vertex = has_layers.then(|| {
             let op = Op::Source(SourceOp::Image {
                 reference: image.reference.to_string(),
@@ -65,7 +71,11 @@ impl Builder<'_> {
                 Some(root) => Ok(root),
                 None => {
                     let name = &self.plan.stages[*index].label;
-                    refuse("StageNotDefinedYet", span, format!("the stage `{name}` is defined later: it must stand before what uses it"))
+                    refuse(
+                        "StageNotDefinedYet",
+                        span,
+                        format!("the stage `{name}` is defined later: it must stand before what uses it"),
+                    )
                 }
             },
         }
