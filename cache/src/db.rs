@@ -2,8 +2,8 @@
 //!
 //! SQLite in WAL mode, `synchronous=NORMAL`: a commit writes and never syncs, and a power loss costs the last
 //! transactions but not the file. What syncs is a checkpoint, so none happens on the way of a build: not at the
-//! close of the last connection, and not at a commit before the log has grown very large. The keeper
-//! ([`crate::keeper`]) makes them in the background.
+//! close of every connection, and not at a commit before the log has grown very large. The keeper
+//! ([`crate::keeper`]) makes them in the background, and the end of a program when the log has grown long.
 //!
 //! A database that SQLite finds malformed is moved aside, and an empty one takes its place with what rows of
 //! images and their names could still be read. All else in it can be made again.

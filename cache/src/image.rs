@@ -50,7 +50,9 @@ impl Store {
         self.db.write(|db| {
             let sql = "INSERT INTO images (id, manifest, layers, created, size) VALUES (?1, ?2, ?3, ?4, ?5)
                        ON CONFLICT (id) DO UPDATE SET layers = excluded.layers, size = excluded.size,
-                                                      manifest = coalesce(excluded.manifest, manifest)";
+                                                      manifest = coalesce(excluded.manifest, manifest)
+                       WHERE (layers, size) != (excluded.layers, excluded.size)
+                          OR manifest IS NOT coalesce(excluded.manifest, manifest)";
             db.prepare_cached(sql)?.execute(params![
                 id.0.as_bytes(),
                 manifest.as_ref().map(Digest::as_bytes),
@@ -67,6 +69,11 @@ impl Store {
     pub fn tag(&self, name: &Reference, id: &ImageId) -> Result<(), Error> {
         let name = name.to_string();
         self.db.write(|db| {
+            let known = "SELECT 1 FROM names WHERE reference = ?1 AND image = ?2";
+            // What is so already grows no log.
+            if db.prepare_cached(known)?.exists(params![name, id.0.as_bytes()])? {
+                return Ok(());
+            }
             let sql = "INSERT OR REPLACE INTO names (reference, image) SELECT ?1, id FROM images WHERE id = ?2";
             match db.prepare_cached(sql)?.execute(params![name, id.0.as_bytes()])? {
                 0 => Err(missing(id).into()),

@@ -104,8 +104,9 @@ impl Chores {
     pub fn tidy(&self, due: Due) -> Result<(), Error> {
         self.forget_lost()?;
         self.make_durable(due)?;
-        if due == Due::All || self.log_is_long() {
-            self.db.checkpoint()?;
+        match due {
+            Due::All => self.db.checkpoint()?,
+            Due::Settled => self.shorten_log()?,
         }
         self.drop_unfinished()?;
         self.empty_trash()
@@ -114,6 +115,12 @@ impl Chores {
     /// Whether opening the store should poke the keeper.
     pub fn is_pressing(&self) -> bool {
         self.log_is_long() || lease::names(&self.layout.trash()).is_ok_and(|names| !names.is_empty())
+    }
+
+    /// Writes the database's log back when it has grown long. Programs that end before the keeper begins do this at their
+    /// end, or the log would grow without bound, and all of it is read whenever the first process opens the database.
+    pub fn shorten_log(&self) -> Result<(), Error> {
+        if self.log_is_long() { self.db.checkpoint() } else { Ok(()) }
     }
 
     fn log_is_long(&self) -> bool {

@@ -129,6 +129,9 @@ impl Drop for Store {
         if let Err(error) = self.write_uses() {
             tracing::debug!("the uses of records could not be written down: {error}");
         }
+        if let Err(error) = self.keeper.chores().shorten_log() {
+            tracing::debug!("the database's log could not be written back: {error}");
+        }
     }
 }
 
