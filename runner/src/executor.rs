@@ -41,6 +41,9 @@ pub struct LocalExecutor {
     /// By vertex: what was planned for it.
     plans: Mutex<BTreeMap<usize, Arc<file::Planned>>>,
     stacks: Mutex<BTreeMap<Vec<LayerId>, Arc<Stack>>>,
+    /// Where the layers are that have been found here. Each step's stack has all of its predecessors', and asking the
+    /// store for each again would make the cost of a build grow with the square of its steps.
+    here: Mutex<BTreeMap<LayerId, PathBuf>>,
 }
 
 /// What the caller gives to the ops of one build.
@@ -82,6 +85,7 @@ impl LocalExecutor {
             starting: Mutex::new(()),
             plans: Mutex::default(),
             stacks: Mutex::default(),
+            here: Mutex::default(),
         }
     }
 
@@ -137,13 +141,16 @@ impl LocalExecutor {
         }
         let mut trees = Vec::with_capacity(layers.len());
         for layer in layers {
-            if !self.store.has_layer(layer).map_err(fail)? {
+            if self.place(layer)?.is_none() {
                 return Ok(None);
             }
             match self.store.tree(layer) {
                 Ok(tree) => trees.push(tree),
                 // Set aside by now: it is to be had again.
-                Err(cache::Error::Damaged { .. } | cache::Error::Missing { .. }) => return Ok(None),
+                Err(cache::Error::Damaged { .. } | cache::Error::Missing { .. }) => {
+                    lock(&self.here).remove(layer);
+                    return Ok(None);
+                }
                 Err(error) => return Err(fail(error)),
             }
         }
@@ -152,13 +159,33 @@ impl LocalExecutor {
         Ok(Some(stack))
     }
 
+    /// Where the files of `layer` are; `None` when it is not here.
+    fn place(&self, layer: &LayerId) -> Result<Option<PathBuf>, Failure> {
+        if let Some(fs) = lock(&self.here).get(layer) {
+            return Ok(Some(fs.clone()));
+        }
+        match self.store.layer_fs(layer) {
+            Ok(fs) => {
+                lock(&self.here).insert(*layer, fs.clone());
+                Ok(Some(fs))
+            }
+            Err(cache::Error::Missing { .. }) => Ok(None),
+            Err(error) => Err(fail(error)),
+        }
+    }
+
+    /// [`LocalExecutor::place`] of a layer that must be here.
+    fn layer_fs(&self, layer: &LayerId) -> Result<PathBuf, Failure> {
+        self.place(layer)?.ok_or_else(|| Failure::other(format!("layer {layer} is not in the store any more")))
+    }
+
     /// Gets the layers of all inputs here.
     fn fetch(&self, job: &Job<'_>, cancel: &Cancel) -> Result<Vec<Input>, Failure> {
         let mut missing = Vec::new();
         for value in job.inputs {
             let Value::Snapshot(layers) = value else { continue };
             for layer in layers {
-                if !missing.contains(layer) && !self.store.has_layer(layer).map_err(fail)? {
+                if self.place(layer)?.is_none() && !missing.contains(layer) {
                     missing.push(*layer);
                 }
             }

@@ -48,8 +48,7 @@ impl LocalExecutor {
             None => &empty,
         };
         let ingest = self.store.ingest().map_err(fail)?;
-        let lowers =
-            root.layers().iter().map(|layer| self.store.layer_fs(layer).map_err(fail)).collect::<Result<_, _>>()?;
+        let lowers = root.layers().iter().map(|layer| self.layer_fs(layer)).collect::<Result<_, _>>()?;
         let mounts = self.mounts(op, &inputs, job.task, cancel)?;
         let overlay = Root::Overlay { lowers, upper: ingest.fs().to_owned(), work: ingest.work().to_owned() };
         let spec = self.spec(op, self.accounts(root)?, overlay, &mounts)?;
@@ -120,7 +119,7 @@ impl LocalExecutor {
         if !matches!(found.node.kind, oci::tree::Kind::File { .. }) {
             return Ok(Vec::new());
         }
-        let fs = self.store.layer_fs(layer).map_err(fail)?;
+        let fs = self.layer_fs(layer)?;
         let unreadable = |error: std::io::Error| {
             Failure::other(format!("cannot read `{}` of layer {layer}: {error}", found.entry.display()))
         };

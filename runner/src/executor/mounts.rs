@@ -169,7 +169,7 @@ impl LocalExecutor {
         let Some(layer) = stack.layers().get(layer) else {
             return Ok(None);
         };
-        let fs = self.store.layer_fs(layer).map_err(fail)?;
+        let fs = self.layer_fs(layer)?;
         Ok(Some(fs.join(OsStr::from_bytes(&resolved.path))))
     }
 
