@@ -29,12 +29,13 @@ pub struct Dir {
     children: Vec<(Box<[u8]>, Item)>,
 }
 
+/// Small, as most are files: a hundred thousand of them are common.
 #[derive(Debug)]
 pub enum Item {
-    Dir(Dir),
+    Dir(Box<Dir>),
     File(FileId),
     /// A link, a device or a fifo.
-    Other(Node),
+    Other(Box<Node>),
     Whiteout,
 }
 
@@ -87,7 +88,7 @@ impl<'a> Draft<'a> {
             here = path::join(&here, name);
             let at = match dir.find(base, &here, name)? {
                 Found::Draft(at) => at,
-                Found::Base(node) if node.is_dir() => dir.insert(name, Item::Dir(Dir::of_base(node.meta))),
+                Found::Base(node) if node.is_dir() => dir.insert(name, Item::dir(Dir::of_base(node.meta))),
                 Found::Base(_) | Found::Nothing => return Err(CopyError::NotADirectory { path: path::show(&here) }),
             };
             dir = dir.child_dir(at).ok_or_else(|| CopyError::NotADirectory { path: path::show(&here) })?;
@@ -106,7 +107,7 @@ impl<'a> Draft<'a> {
         let base = self.base;
         let dir = self.dir(path::parent(path))?;
         let made = Dir::new(new.meta(), dir.hides(base, path)?);
-        dir.insert(path::base(path), Item::Dir(made));
+        dir.insert(path::base(path), Item::dir(made));
         Ok(())
     }
 
@@ -155,13 +156,23 @@ impl Lookup for Draft<'_> {
             match dir.position(name).map(|at| &dir.children[at].1) {
                 Ok(Item::Dir(child)) => dir = child,
                 Ok(Item::File(id)) if last => return Ok(Some(self.files[id.0].as_node())),
-                Ok(Item::Other(node)) if last => return Ok(Some(node.clone())),
+                Ok(Item::Other(node)) if last => return Ok(Some(Node::clone(node))),
                 Ok(Item::File(_) | Item::Other(_) | Item::Whiteout) => return Ok(None),
                 Err(_) if dir.below => return self.base.map_or(Ok(None), |base| base.lookup(path)),
                 Err(_) => return Ok(None),
             }
         }
         Ok(Some(Node { kind: NodeKind::Dir, meta: dir.meta.clone() }))
+    }
+}
+
+impl Item {
+    pub fn dir(dir: Dir) -> Self {
+        Self::Dir(Box::new(dir))
+    }
+
+    pub fn other(node: Node) -> Self {
+        Self::Other(Box::new(node))
     }
 }
 
@@ -208,7 +219,7 @@ impl Dir {
 
     pub fn child_dir(&mut self, at: usize) -> Option<&mut Dir> {
         match &mut self.children[at].1 {
-            Item::Dir(dir) => Some(dir),
+            Item::Dir(dir) => Some(&mut **dir),
             Item::File(_) | Item::Other(_) | Item::Whiteout => None,
         }
     }
@@ -287,18 +298,19 @@ impl Flat {
         match item {
             Item::Dir(mut dir) => {
                 self.push(Kind::Dir { opaque: dir.opaque }, std::mem::take(&mut dir.meta), None);
-                return self.dir(dir);
+                return self.dir(*dir);
             }
             Item::File(id) => self.file(id)?,
             Item::Other(node) => {
-                let kind = match node.kind {
+                let Node { kind, meta } = *node;
+                let kind = match kind {
                     NodeKind::Symlink { target } => Kind::Symlink { target },
                     NodeKind::CharDevice { major, minor } => Kind::CharDevice { major, minor },
                     NodeKind::BlockDevice { major, minor } => Kind::BlockDevice { major, minor },
                     NodeKind::Fifo => Kind::Fifo,
                     NodeKind::File(_) | NodeKind::Dir => return Ok(()),
                 };
-                self.push(kind, node.meta, None);
+                self.push(kind, meta, None);
             }
             Item::Whiteout => self.push(Kind::Whiteout, Meta::default(), None),
         }

@@ -66,7 +66,7 @@ pub fn act(
                 xattrs: Vec::new(),
             };
             let node = Node { kind: NodeKind::Symlink { target: target.as_bytes().into() }, meta };
-            draft.dir(path::parent(&at))?.insert(path::base(&at), Item::Other(node));
+            draft.dir(path::parent(&at))?.insert(path::base(&at), Item::other(node));
             Ok(())
         }
         FileAction::Rm { path, allow_not_found, allow_wildcard } => {
@@ -297,7 +297,7 @@ impl<'a, 'b> Merge<'a, 'b> {
         let meta = self.meta(&selected.node);
         let item = match selected.node.kind {
             NodeKind::File(file) => Item::File(self.file(file, meta, files)),
-            kind => Item::Other(Node { kind, meta }),
+            kind => Item::other(Node { kind, meta }),
         };
         dir.insert(name, item);
         Ok(())
@@ -314,13 +314,13 @@ impl<'a, 'b> Merge<'a, 'b> {
     ) -> Result<usize, CopyError> {
         let at = match found {
             Found::Draft(at) if matches!(dir.child(at), Item::Dir(_)) => at,
-            Found::Base(node) if node.is_dir() => dir.insert(name, Item::Dir(Dir::of_base(node.meta))),
+            Found::Base(node) if node.is_dir() => dir.insert(name, Item::dir(Dir::of_base(node.meta))),
             Found::Draft(_) | Found::Base(_) if !self.one.copy.replace_existing => {
                 return Err(CopyError::OverFile { path: path::show(&self.to) });
             }
             Found::Nothing | Found::Draft(_) | Found::Base(_) => {
                 let opaque = dir.hides(self.base, &self.to)?;
-                return Ok(dir.insert(name, Item::Dir(Dir::new(self.meta(&selected.node), opaque))));
+                return Ok(dir.insert(name, Item::dir(Dir::new(self.meta(&selected.node), opaque))));
             }
         };
         if let Some(there) = dir.child_dir(at) {
