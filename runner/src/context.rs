@@ -97,7 +97,15 @@ impl Context {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(dir, flags, Mode::empty())
             .map_err(|errno| ContextError::Open { path: dir.to_owned(), source: errno.into() })?;
-        Ok(Self { dir: dir.to_owned(), root, rules, known, learned: AtomicBool::new(false), opened, top: Dir::default() })
+        Ok(Self {
+            dir: dir.to_owned(),
+            root,
+            rules,
+            known,
+            learned: AtomicBool::new(false),
+            opened,
+            top: Dir::default(),
+        })
     }
 
     /// The same directory, nothing of it read yet; every file will be read again.

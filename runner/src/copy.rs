@@ -29,15 +29,22 @@ use crate::context::ContextError;
 use draft::Draft;
 use listing::{Listing, Node, NodeKind, Place};
 
+/// Files that are read before what they were told is put where it belongs.
+const AT_ONCE: usize = 8192;
+
 /// What a file op will make.
 #[derive(Debug)]
 pub struct Plan {
     pub tree: Tree,
     /// For each file of the tree, where its bytes are.
-    pub bytes: BTreeMap<Box<[u8]>, Bytes>,
+    pub bytes: BytesByPath,
     /// What is to be unpacked before it can be planned. With any, `tree` is not yet the whole layer.
     pub archives: Vec<Archive>,
 }
+
+/// Paths, sorted, and where their bytes are. A list, as there may be very many and they are all known at once.
+#[derive(Debug, Default)]
+pub struct BytesByPath(Vec<(Box<[u8]>, Bytes)>);
 
 /// Where the bytes of a file are.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,7 +140,7 @@ pub fn plan(op: &FileOp, base: Option<&dyn Listing>, sources: &Sources<'_>) -> R
         bytes.extend(place.map(|place| (entry.path.clone(), place)));
         tree.push(entry)?;
     }
-    Ok(Plan { tree: tree.build()?, bytes: bytes.into_iter().collect(), archives })
+    Ok(Plan { tree: tree.build()?, bytes: BytesByPath::new(bytes), archives })
 }
 
 /// Reads the files that were selected and whose digest nobody knows, all of one source at once.
@@ -146,20 +153,38 @@ fn read_files(draft: &mut Draft<'_>, sources: &Sources<'_>) -> Result<(), CopyEr
     }
     for (from, files) in unread {
         let listing = sources.listing(from, draft.base)?;
-        let paths: Vec<&[u8]> = files
-            .iter()
-            .filter_map(|&at| match &draft.files[at].bytes {
-                Bytes::Local { path, .. } => Some(&**path),
-                Bytes::Inline(_) | Bytes::Layer { .. } => None,
-            })
-            .collect();
-        let read = listing.read(&paths)?;
-        for (at, read) in files.into_iter().zip(read) {
-            draft.files[at].content = Some(read.content);
-            draft.files[at].meta.xattrs = read.xattrs;
+        for files in files.chunks(AT_ONCE) {
+            let paths: Vec<&[u8]> = files
+                .iter()
+                .filter_map(|&at| match &draft.files[at].bytes {
+                    Bytes::Local { path, .. } => Some(&**path),
+                    Bytes::Inline(_) | Bytes::Layer { .. } => None,
+                })
+                .collect();
+            let read = listing.read(&paths)?;
+            for (&at, read) in files.iter().zip(read) {
+                draft.files[at].content = Some(read.content);
+                draft.files[at].meta.xattrs = read.xattrs;
+            }
         }
     }
     Ok(())
+}
+
+impl BytesByPath {
+    fn new(mut places: Vec<(Box<[u8]>, Bytes)>) -> Self {
+        places.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Self(places)
+    }
+
+    pub fn get(&self, path: &[u8]) -> Option<&Bytes> {
+        let at = self.0.binary_search_by(|(other, _)| (**other).cmp(path)).ok()?;
+        Some(&self.0[at].1)
+    }
+
+    pub fn values(&self) -> impl Iterator<Item = &Bytes> {
+        self.0.iter().map(|(_, bytes)| bytes)
+    }
 }
 
 impl Sources<'_> {
