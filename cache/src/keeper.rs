@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_millis(50);
 pub(crate) const SETTLE: Duration = Duration::from_secs(30);
 /// Bytes in the database's log that are worth a checkpoint.
 const LOG_WORTH: u64 = 512 * 1024;
+/// Bytes in it that are worth one at the end of a program, which waits for it: reading so many takes 2 ms.
+const LOG_TOO_LONG: u64 = 2 * LOG_WORTH;
 
 /// How long nobody takes to write a file of stat records.
 const LONGEST_WRITE: Duration = Duration::from_secs(3600);
@@ -104,9 +106,8 @@ impl Chores {
     pub fn tidy(&self, due: Due) -> Result<(), Error> {
         self.forget_lost()?;
         self.make_durable(due)?;
-        match due {
-            Due::All => self.db.checkpoint()?,
-            Due::Settled => self.shorten_log()?,
+        if due == Due::All || self.log_is_long() {
+            self.db.checkpoint()?;
         }
         self.drop_unfinished()?;
         self.empty_trash()
@@ -117,14 +118,18 @@ impl Chores {
         self.log_is_long() || lease::names(&self.layout.trash()).is_ok_and(|names| !names.is_empty())
     }
 
-    /// Writes the database's log back when it has grown long. Programs that end before the keeper begins do this at their
-    /// end, or the log would grow without bound, and all of it is read whenever the first process opens the database.
+    /// For the end of a program. Those that end before the keeper begins would let the log grow without bound, and all of
+    /// it is read whenever a first process opens the database.
     pub fn shorten_log(&self) -> Result<(), Error> {
-        if self.log_is_long() { self.db.checkpoint() } else { Ok(()) }
+        if self.log_length() > LOG_TOO_LONG { self.db.checkpoint() } else { Ok(()) }
     }
 
     fn log_is_long(&self) -> bool {
-        fs::metadata(self.layout.write_ahead_log()).is_ok_and(|log| log.len() > LOG_WORTH)
+        self.log_length() > LOG_WORTH
+    }
+
+    fn log_length(&self) -> u64 {
+        fs::metadata(self.layout.write_ahead_log()).map_or(0, |log| log.len())
     }
 
     fn make_durable(&self, due: Due) -> Result<(), Error> {

@@ -175,7 +175,7 @@ fn programs_that_cannot_be_executed() {
 fn the_process_sees_only_its_own() {
     let lab = Lab::new();
     assert_eq!(lab.print("echo $$; hostname"), "2\nbuildkitsandbox\n");
-    assert_eq!(lab.print("ls -d /proc/[0-9]* | wc -l"), "4\n", "init, sh, ls and wc");
+    assert_eq!(lab.print("set -- /proc/[0-9]*; echo $#"), "2\n", "init and sh");
     assert_eq!(lab.print("ls /proc/self/fd"), "0\n1\n2\n3\n", "3 is the directory itself");
     let bare = RunSpec { args: vec!["cat".into(), "/proc/self/status".into()], ..lab.spec("status", "") };
     let status = lab.run(&bare).out;

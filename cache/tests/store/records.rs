@@ -106,3 +106,17 @@ fn whoever_waits_can_give_up() {
     drop(held);
     assert!(other.lock_key(&key("k"), &mut || false).expect("asked").is_some());
 }
+
+/// Whoever opens the database first reads all of its log.
+#[test]
+fn the_databases_log_is_written_back_before_it_is_long() {
+    let dir = Dir::new();
+    let log = || std::fs::metadata(dir.root().join("kiln.db-wal")).expect("a log").len();
+    let store = dir.open();
+    for n in 0..300 {
+        store.put_record(&key(&n.to_string()), &record(&[])).expect("recorded");
+    }
+    assert!(log() > 1 << 20);
+    drop(store);
+    assert_eq!(log(), 0);
+}
