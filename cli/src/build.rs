@@ -126,7 +126,9 @@ impl Build<'_> {
         let dockerfile = parser::parse(&text.bytes);
         let length = text.bytes.len() as u64;
         self.view.update(task, Update::Bytes { what: "transferring dockerfile:", current: length, total: None });
-        for warning in dockerfile.diagnostics.iter().filter(|diagnostic| diagnostic.severity == parser::Severity::Warning) {
+        for warning in
+            dockerfile.diagnostics.iter().filter(|diagnostic| diagnostic.severity == parser::Severity::Warning)
+        {
             self.view.update(task, Update::Warning { message: &mistakes::warning(warning) });
         }
         self.view.update(task, Update::Done);

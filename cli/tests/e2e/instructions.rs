@@ -106,20 +106,21 @@ fn copy_from_a_stage() {
 #[test]
 fn add_unpacks_archives() {
     let kiln = Kiln::with_busybox();
-    let context = kiln.context(
-        "context",
-        &[("Dockerfile", "FROM busybox\nADD a.tar.gz /unpacked/\nCOPY a.tar.gz /kept/\n"), ("in/f", "f\n")],
-    );
-    let tarred = std::process::Command::new("tar")
-        .args(["-czf", "a.tar.gz", "--owner=3", "--group=4", "--mtime=@5", "in"])
-        .current_dir(&context)
-        .status()
-        .expect("tar runs");
-    assert!(tarred.success());
-    kiln.run(["build", "--progress=plain", "-t", "image", &context.to_string_lossy()]).ok();
-    let root = kiln.root("image");
-    assert_eq!(root["/unpacked/in/f"].to_string(), r#"file 644 3:4 2 "f\n""#);
-    assert_eq!(root["/kept/a.tar.gz"].contents, std::fs::read(context.join("a.tar.gz")).expect("the archive is there"));
+    for name in ["a.tar.gz", "a.tar.zst", "a.tar.bz2", "a.tar.xz"] {
+        let dockerfile = format!("FROM busybox\nADD {name} /unpacked/\nCOPY {name} /kept/\n");
+        let context = kiln.context(name, &[("Dockerfile", &dockerfile), ("in/f", "f\n")]);
+        let tarred = std::process::Command::new("tar")
+            .args(["--auto-compress", "-cf", name, "--owner=3", "--group=4", "--mtime=@5", "in"])
+            .current_dir(&context)
+            .status()
+            .expect("tar runs");
+        assert!(tarred.success());
+        kiln.run(["build", "--progress=plain", "-t", "image", &context.to_string_lossy()]).ok();
+        let root = kiln.root("image");
+        assert_eq!(root["/unpacked/in/f"].to_string(), r#"file 644 3:4 2 "f\n""#);
+        let kept = &root[&format!("/kept/{name}")[..]].contents;
+        assert_eq!(*kept, std::fs::read(context.join(name)).expect("the archive is there"));
+    }
 }
 
 #[test]
