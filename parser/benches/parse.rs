@@ -37,8 +37,8 @@ fn main() {
     );
     let alternating = (0..5_000).map(|i| format!("ENV A{i}=1\nRUN make\n")).collect::<String>();
     report("10,000 ENV and RUN", &[(String::from("FROM a\n") + &alternating).into()]);
-    let variables = (0..1_000_000).map(|i| format!("ENV A{i}=1\n")).collect::<String>();
-    report("1,000,000 variables", &[(String::from("FROM a\n") + &variables).into()]);
+    let variables = (0..200_000).map(|i| format!("ENV A{i}=1\n")).collect::<String>();
+    report("200,000 variables", &[(String::from("FROM a\n") + &variables).into()]);
     report("1,000,000 ENV", &[(String::from("FROM a\n") + &"ENV a=b\n".repeat(1_000_000)).into()]);
     report(
         "one line of 1,000,000 pairs",

@@ -110,6 +110,9 @@ pub struct Lowered {
 /// The main context's name in [`graph::SourceOp::Local`].
 pub const CONTEXT: &str = "context";
 
+/// More are refused: each adds to the image's config, which others read up to 8 MiB of.
+const MAX_INSTRUCTIONS: usize = 250_000;
+
 /// The graph and the image config of `dockerfile`, or what is wrong with it.
 pub fn lower(dockerfile: &Dockerfile, request: &Request, images: &dyn Images) -> Result<Lowered, Vec<Diagnostic>> {
     check(dockerfile)?;
@@ -133,6 +136,12 @@ fn check(dockerfile: &Dockerfile) -> Result<(), Vec<Diagnostic>> {
     let errors: Vec<Diagnostic> = dockerfile.diagnostics.iter().filter(is_error).cloned().collect();
     if !errors.is_empty() {
         return Err(errors);
+    }
+    if let Some(node) = dockerfile.tree.nodes.get(MAX_INSTRUCTIONS) {
+        let count = dockerfile.tree.nodes.len();
+        let message = format!("the Dockerfile has {count} instructions, and {MAX_INSTRUCTIONS} are the most");
+        let hint = "one instruction can say many things: `ENV A=1 B=2`, or a here-document";
+        return Err(vec![Diagnostic::error("TooManyInstructions", node.span, message).with_hint(hint)]);
     }
     if dockerfile.stages.is_empty() {
         let span = crate::Span { first_line: 1, last_line: 1, ..crate::Span::default() };

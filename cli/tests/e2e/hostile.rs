@@ -263,7 +263,7 @@ fn a_dockerfile_without_end_is_refused() {
 }
 
 #[test]
-fn a_million_variables_are_refused_or_built_in_time() {
+fn a_million_variables_are_refused() {
     let kiln = Kiln::with_busybox();
     let mut dockerfile = String::from("FROM scratch\n");
     for n in 0..1_000_000 {
@@ -271,6 +271,7 @@ fn a_million_variables_are_refused_or_built_in_time() {
     }
     let begun = std::time::Instant::now();
     let ran = kiln.build("million", &[("Dockerfile", &dockerfile)]);
+    ran.fails(1, &["Dockerfile:250001", "1000001 instructions"]);
     assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
-    assert!(ran.status == 0 || ran.status == 1, "status {}", ran.status);
+    kiln.run(["cache", "fsck"]).ok();
 }
