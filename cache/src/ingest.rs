@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::thread::JoinHandle;
 
 use crate::error::Error;
 use crate::keeper::Keeper;
@@ -51,7 +52,13 @@ struct Spare(PathBuf);
 #[derive(Default)]
 pub(crate) struct Spares {
     asked: AtomicBool,
-    ready: OnceLock<Mutex<Receiver<Spare>>>,
+    maker: OnceLock<Maker>,
+}
+
+/// The thread that makes spares, and those that are ready. When this goes, the thread has ended.
+struct Maker {
+    ready: Option<Mutex<Receiver<Spare>>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Ingest {
@@ -102,8 +109,8 @@ impl Store {
 impl Spares {
     fn take(&self, lease: &Arc<Lease>) -> Result<Spare, Error> {
         if self.asked.swap(true, Ordering::Relaxed) {
-            let ready = self.ready.get_or_init(|| Mutex::new(make_ahead(Arc::downgrade(lease))));
-            if let Ok(spare) = ready.lock().unwrap_or_else(PoisonError::into_inner).try_recv() {
+            let maker = self.maker.get_or_init(|| make_ahead(Arc::downgrade(lease)));
+            if let Some(spare) = maker.take() {
                 return Ok(spare);
             }
         }
@@ -111,8 +118,25 @@ impl Spares {
     }
 }
 
+impl Maker {
+    fn take(&self) -> Option<Spare> {
+        self.ready.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).try_recv().ok()
+    }
+}
+
+impl Drop for Maker {
+    fn drop(&mut self) {
+        // Nobody takes any more: the thread ends once it has made the spare it is at.
+        self.ready = None;
+        if let Some(thread) = self.thread.take() {
+            // It does not panic; and if it did, that would be nobody's business here.
+            let _ = thread.join();
+        }
+    }
+}
+
 /// Has a thread make spares as long as somebody may take them. Without the thread there are none.
-fn make_ahead(lease: Weak<Lease>) -> Receiver<Spare> {
+fn make_ahead(lease: Weak<Lease>) -> Maker {
     let (made, ready) = sync_channel(AHEAD);
     let make = move || {
         while let Some(Ok(spare)) = lease.upgrade().map(|lease| Spare::make(&lease)) {
@@ -121,8 +145,8 @@ fn make_ahead(lease: Weak<Lease>) -> Receiver<Spare> {
             }
         }
     };
-    let _ = std::thread::Builder::new().name("ingests".to_owned()).spawn(make);
-    ready
+    let thread = std::thread::Builder::new().name("ingests".to_owned()).spawn(make).ok();
+    Maker { ready: Some(Mutex::new(ready)), thread }
 }
 
 impl Spare {

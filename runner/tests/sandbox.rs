@@ -9,7 +9,6 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use runner::sandbox::spec::{Credentials, File, Mount, MountKind, Network, Root};
@@ -129,11 +128,6 @@ fn names(dir: &Path) -> Vec<String> {
         fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
-}
-
-fn shared() -> &'static Lab {
-    static LAB: OnceLock<Lab> = OnceLock::new();
-    LAB.get_or_init(Lab::new)
 }
 
 fn process_lives(marker: &str) -> bool {
@@ -506,10 +500,12 @@ fn the_callers_death_is_the_end_of_all() {
         let _ = process.wait();
         return;
     }
+    // It is killed, so it cannot clean up after itself.
+    let dir = tempfile::tempdir().unwrap();
     let mut caller = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "the_callers_death_is_the_end_of_all"])
         .env(CHILD, std::process::id().to_string())
-        .env("TMPDIR", shared().path("orphaned"))
+        .env("TMPDIR", dir.path())
         .spawn()
         .unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
