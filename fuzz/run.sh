@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes each target for SECONDS under libFuzzer: `fuzz/run.sh SECONDS [TARGET…]`. What is found worth keeping goes to
-# fuzz/corpus; a crash is left in target/fuzz, with the command that shows it again.
+# Fuzzes each target for SECONDS under libFuzzer: `fuzz/run.sh SECONDS [TARGET…]`. It starts from fuzz/corpus; what it finds
+# goes to target/fuzz/work, and what is worth keeping is copied to the corpus by hand. A crash is left in target/fuzz.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
