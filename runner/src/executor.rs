@@ -221,9 +221,9 @@ impl port::Executor for LocalExecutor {
         match &job.vertex.op {
             Op::File(op) => self.do_file(&job, op, cancel),
             Op::Exec(op) => self.do_exec(&job, op, cancel),
-            Op::Merge => Ok(job.inputs.iter().flat_map(layers_of).copied().collect()),
-            Op::Diff => difference(job.inputs),
-            Op::Source(_) => Err(Failure::other("a source is resolved, not executed")),
+            Op::Source(_) | Op::Merge | Op::Diff => {
+                Err(Failure::other("sources, merges and differences are the solver's to resolve"))
+            }
         }
     }
 }
@@ -247,23 +247,6 @@ impl port::Resolver for LocalExecutor {
             }),
         }
     }
-}
-
-fn layers_of(value: &Value) -> &[LayerId] {
-    match value {
-        Value::Snapshot(layers) => layers,
-        Value::Local(_) => &[],
-    }
-}
-
-/// The layers that the second input has on top of the first.
-fn difference(inputs: &[Value]) -> Result<Vec<LayerId>, Failure> {
-    let [lower, upper] = inputs else {
-        return Err(Failure::other("a difference is of two inputs"));
-    };
-    let rest = layers_of(upper).strip_prefix(layers_of(lower));
-    rest.map(<[_]>::to_vec)
-        .ok_or_else(|| Failure::other("the difference of two images that share no base is not supported"))
 }
 
 /// What the inputs of an op come to where it sees all of a snapshot.

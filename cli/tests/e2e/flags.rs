@@ -118,14 +118,8 @@ fn a_terminal_gets_a_live_view() {
     let context = kiln
         .context("context", &[("Dockerfile", "FROM busybox\nRUN for i in 1 2 3; do echo line $i; sleep 0.2; done\n")]);
     let command = format!("stty cols 100 rows 40; {} build {}", env!("CARGO_BIN_EXE_kiln"), context.display());
-    let out = std::process::Command::new("script")
-        .args(["-qec", &command, "/dev/null"])
-        .env("KILN_ROOT", kiln.store())
-        .stdin(Stdio::null())
-        .output()
-        .expect("`script` is part of every Debian");
-    let text = String::from_utf8_lossy(&out.stdout);
-    assert!(out.status.success(), "{text}");
+    let (status, text) = kiln.on_a_terminal(&command);
+    assert!(status.success(), "{text}");
     for words in ["[+] Building", "[2/2] RUN", "line 3"] {
         assert!(text.contains(words), "`{words}` is not shown: {text}");
     }

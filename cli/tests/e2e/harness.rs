@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -88,6 +88,17 @@ impl Kiln {
 
     pub fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
         Ran::from(self.command(args).output().expect("the binary starts"))
+    }
+
+    /// Runs a shell command on a terminal of its own, which `script` gives it; how it ended, and what was shown.
+    pub fn on_a_terminal(&self, command: &str) -> (ExitStatus, String) {
+        let out = Command::new("script")
+            .args(["-qec", command, "/dev/null"])
+            .env("KILN_ROOT", self.store())
+            .stdin(Stdio::null())
+            .output()
+            .expect("`script` is part of every Debian");
+        (out.status, String::from_utf8_lossy(&out.stdout).into_owned())
     }
 
     /// A context with `files` (path, contents) beside the store. A path that ends in `/` is a directory.

@@ -91,16 +91,9 @@ fn volumes_and_networks() {
 #[test]
 fn a_terminal_is_a_terminal() {
     let kiln = built("FROM busybox\n");
-    // `script` gives the binary a terminal of its own.
     let command = format!("{} run --rm -it app sh -c 'test -t 0 && tty && stty size'", env!("CARGO_BIN_EXE_kiln"));
-    let out = std::process::Command::new("script")
-        .args(["-qec", &command, "/dev/null"])
-        .env("KILN_ROOT", kiln.store())
-        .stdin(Stdio::null())
-        .output()
-        .expect("`script` is part of every Debian");
-    let text = String::from_utf8_lossy(&out.stdout);
-    assert!(out.status.success() && text.contains("/dev/"), "{text}");
+    let (status, text) = kiln.on_a_terminal(&command);
+    assert!(status.success() && text.contains("/dev/"), "{text}");
 }
 
 #[test]
