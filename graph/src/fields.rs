@@ -5,7 +5,8 @@
 
 use crate::manifest::Manifest;
 use crate::op::{
-    Copy, ExecOp, FileAction, FileOp, Mode, Mount, MountKind, Network, Op, Owner, Security, Sharing, SourceOp, UserRef,
+    Copy, ExecOp, FileAction, FileOp, GitSource, HttpSource, Mode, Mount, MountKind, Network, Op, Owner, Security,
+    Sharing, SourceOp, UserRef,
 };
 
 /// Changes whenever the same step would get another key; see `docs/cache-keys.md`.
@@ -36,14 +37,18 @@ fn source_fields(fields: &mut Manifest, source: &SourceOp) {
             fields.push("op", "local");
             fields.push("name", name.as_str());
         }
-        SourceOp::Git { url, reference, subdir, keep_git_dir } => {
+        SourceOp::Git(git) => {
+            let GitSource { url, reference, subdir, checksum, keep_git_dir, skip_submodules, fetch_by_commit } = git;
             fields.push("op", "git");
             fields.push("url", url.as_str());
             push_some(fields, "reference", reference.as_deref());
             push_some(fields, "subdir", subdir.as_deref());
+            push_some(fields, "checksum", checksum.as_deref());
             push_flag(fields, "keep_git_dir", *keep_git_dir);
+            push_flag(fields, "skip_submodules", *skip_submodules);
+            push_flag(fields, "fetch_by_commit", *fetch_by_commit);
         }
-        SourceOp::Http { url, checksum, filename, mode, owner } => {
+        SourceOp::Http(HttpSource { url, checksum, filename, mode, owner }) => {
             fields.push("op", "http");
             fields.push("url", url.as_str());
             push_some(fields, "checksum", checksum.map(|digest| digest.to_string()));

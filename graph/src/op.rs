@@ -37,19 +37,36 @@ pub enum SourceOp {
     Local {
         name: String,
     },
-    Git {
-        url: String,
-        reference: Option<String>,
-        subdir: Option<String>,
-        keep_git_dir: bool,
-    },
-    Http {
-        url: String,
-        checksum: Option<Digest>,
-        filename: Option<String>,
-        mode: Option<u32>,
-        owner: Option<Owner>,
-    },
+    Git(GitSource),
+    Http(HttpSource),
+}
+
+/// The files of a commit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GitSource {
+    /// As the `git` program takes it: `https://host/path.git`, `git@host:path`.
+    pub url: String,
+    /// A branch, a tag, `refs/…`, or a commit; the remote's default branch when absent.
+    pub reference: Option<String>,
+    pub subdir: Option<String>,
+    /// What the commit's name must begin with.
+    pub checksum: Option<String>,
+    pub keep_git_dir: bool,
+    pub skip_submodules: bool,
+    /// The checksum is the commit to be fetched, whatever the remote says of the reference.
+    pub fetch_by_commit: bool,
+}
+
+/// One file of an HTTP server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HttpSource {
+    pub url: String,
+    pub checksum: Option<Digest>,
+    /// What the file is called; by default as the server or the address says.
+    pub filename: Option<String>,
+    /// `0600` when absent.
+    pub mode: Option<u32>,
+    pub owner: Option<Owner>,
 }
 
 /// Runs a process on a root filesystem; the result is the root with what the process changed.

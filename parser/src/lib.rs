@@ -6,6 +6,7 @@
 pub mod ast;
 pub mod diagnostic;
 pub mod expand;
+pub mod git_url;
 pub mod ignore;
 pub mod instruction;
 pub mod keyword;
