@@ -5,8 +5,7 @@
 
 use crate::manifest::Manifest;
 use crate::op::{
-    Copy, ExecOp, FileAction, FileOp, GitSource, HttpSource, Mode, Mount, MountKind, Network, Op, Owner, Security,
-    Sharing, SourceOp, UserRef,
+    Copy, ExecOp, FileAction, FileOp, Git, Mode, Mount, MountKind, Network, Op, Owner, Security, Sharing, SourceOp, UserRef,
 };
 
 /// Changes whenever the same step would get another key; see `docs/cache-keys.md`.
@@ -37,18 +36,8 @@ fn source_fields(fields: &mut Manifest, source: &SourceOp) {
             fields.push("op", "local");
             fields.push("name", name.as_str());
         }
-        SourceOp::Git(git) => {
-            let GitSource { url, reference, subdir, checksum, keep_git_dir, skip_submodules, fetch_by_commit } = git;
-            fields.push("op", "git");
-            fields.push("url", url.as_str());
-            push_some(fields, "reference", reference.as_deref());
-            push_some(fields, "subdir", subdir.as_deref());
-            push_some(fields, "checksum", checksum.as_deref());
-            push_flag(fields, "keep_git_dir", *keep_git_dir);
-            push_flag(fields, "skip_submodules", *skip_submodules);
-            push_flag(fields, "fetch_by_commit", *fetch_by_commit);
-        }
-        SourceOp::Http(HttpSource { url, checksum, filename, mode, owner }) => {
+        SourceOp::Git(git) => git_fields(fields, git),
+        SourceOp::Http { url, checksum, filename, mode, owner } => {
             fields.push("op", "http");
             fields.push("url", url.as_str());
             push_some(fields, "checksum", checksum.map(|digest| digest.to_string()));
@@ -57,6 +46,20 @@ fn source_fields(fields: &mut Manifest, source: &SourceOp) {
             push_owner(fields, "", owner.as_ref());
         }
     }
+}
+
+fn git_fields(fields: &mut Manifest, git: &Git) {
+    // How one is let in changes nothing of what is there.
+    let Git { auth_token_secret: _, auth_header_secret: _, ssh: _, known_hosts: _, .. } = git;
+    fields.push("op", "git");
+    fields.push("url", git.url.as_str());
+    push_some(fields, "reference", git.reference.as_deref());
+    push_some(fields, "subdir", git.subdir.as_deref());
+    push_some(fields, "checksum", git.checksum.as_deref());
+    push_flag(fields, "keep_git_dir", git.keep_git_dir);
+    push_flag(fields, "skip_submodules", git.skip_submodules);
+    push_flag(fields, "commit_times", git.commit_times);
+    push_flag(fields, "fetch_by_commit", git.fetch_by_commit);
 }
 
 fn exec_fields(fields: &mut Manifest, exec: &ExecOp) {

@@ -14,4 +14,4 @@ pub use dag::{Graph, Meta, Slot, Source, Vertex, VertexId};
 pub use environment::Environment;
 pub use fields::{VERSION, fields};
 pub use manifest::{Field, Manifest};
-pub use op::{ExecOp, FileAction, FileOp, GitSource, HttpSource, Op, SourceOp};
+pub use op::{ExecOp, FileAction, FileOp, Op, SourceOp};

@@ -37,36 +37,66 @@ pub enum SourceOp {
     Local {
         name: String,
     },
-    Git(GitSource),
-    Http(HttpSource),
+    Git(Box<Git>),
+    /// A file, alone in a filesystem.
+    Http {
+        url: String,
+        /// What its bytes must be.
+        checksum: Option<Digest>,
+        /// Its name in the filesystem; the server or the URL says it when absent.
+        filename: Option<String>,
+        /// 0600 when absent.
+        mode: Option<u32>,
+        owner: Option<Owner>,
+    },
 }
 
-/// The files of a commit.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct GitSource {
-    /// As the `git` program takes it: `https://host/path.git`, `git@host:path`.
+/// The tree of a Git repository at one commit, alone in a filesystem (LLB's source `git`).
+// Each flag is an attribute of LLB's of the same name.
+#[allow(clippy::struct_excessive_bools)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Git {
+    /// What is fetched from, without query and fragment: a URL, or `user@host:path`.
     pub url: String,
-    /// A branch, a tag, `refs/…`, or a commit; the remote's default branch when absent.
+    /// A branch, a tag, a full reference or a commit; the remote's `HEAD` when absent.
     pub reference: Option<String>,
+    /// The directory of the tree that becomes the root.
     pub subdir: Option<String>,
-    /// What the commit's name must begin with.
+    /// The id of the commit that it must be, or how that id begins.
     pub checksum: Option<String>,
     pub keep_git_dir: bool,
     pub skip_submodules: bool,
-    /// The checksum is the commit to be fetched, whatever the remote says of the reference.
+    /// Files get the time of the commit.
+    pub commit_times: bool,
+    /// `checksum` is fetched, whatever the remote's `reference` has become.
     pub fetch_by_commit: bool,
+    /// The names of the secrets that hold a token, and a whole header, for `https`.
+    pub auth_token_secret: String,
+    pub auth_header_secret: String,
+    /// The id of the agent that speaks for `ssh`; absent for other schemes.
+    pub ssh: Option<String>,
+    /// Lines as in `known_hosts`; what the machine knows when absent.
+    pub known_hosts: Option<String>,
 }
 
-/// One file of an HTTP server.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HttpSource {
-    pub url: String,
-    pub checksum: Option<Digest>,
-    /// What the file is called; by default as the server or the address says.
-    pub filename: Option<String>,
-    /// `0600` when absent.
-    pub mode: Option<u32>,
-    pub owner: Option<Owner>,
+impl Git {
+    /// The remote's `HEAD`, with what LLB gives where nothing is said.
+    pub fn new(url: &str, ssh: Option<&str>) -> Self {
+        Self {
+            url: url.to_owned(),
+            reference: None,
+            subdir: None,
+            checksum: None,
+            keep_git_dir: false,
+            skip_submodules: false,
+            commit_times: false,
+            fetch_by_commit: false,
+            auth_token_secret: "GIT_AUTH_TOKEN".to_owned(),
+            auth_header_secret: "GIT_AUTH_HEADER".to_owned(),
+            ssh: ssh.map(str::to_owned),
+            known_hosts: None,
+        }
+    }
 }
 
 /// Runs a process on a root filesystem; the result is the root with what the process changed.

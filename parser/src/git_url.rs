@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use graph::GitSource;
+use graph::op::Git;
 
 /// A repository, and what of it is wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct GitUrl {
     pub checksum: Option<String>,
     pub keep_git_dir: Option<bool>,
     pub submodules: Option<bool>,
+    /// Files get the time of the commit.
+    pub commit_times: bool,
     pub fetch_by_commit: bool,
     /// `github.com/…`: it may be a path as well.
     pub may_be_path: bool,
@@ -72,16 +74,21 @@ impl GitUrl {
     }
 
     /// The op that fetches it.
-    pub fn source(&self) -> GitSource {
-        GitSource {
-            url: self.remote.clone(),
+    pub fn source(&self) -> Git {
+        Git {
             reference: self.reference.clone(),
             subdir: self.subdir.clone(),
             checksum: self.checksum.clone(),
             keep_git_dir: self.keep_git_dir == Some(true),
             skip_submodules: self.submodules == Some(false),
+            commit_times: self.commit_times,
             fetch_by_commit: self.fetch_by_commit,
+            ..Git::new(&self.remote, self.is_ssh().then_some("default"))
         }
+    }
+
+    fn is_ssh(&self) -> bool {
+        self.remote.split_once("://").is_none_or(|(scheme, _)| scheme == "ssh")
     }
 
     fn of_url(text: &str) -> Result<Option<Self>, GitUrlError> {
@@ -145,8 +152,7 @@ impl GitUrl {
                 "keep-git-dir" => self.keep_git_dir = Some(flag(&name, value)?),
                 "submodules" => self.submodules = Some(flag(&name, value)?),
                 "fetch-by-commit" => self.fetch_by_commit = flag(&name, value)?,
-                // Files always have the time of their commit.
-                "mtime" if matches!(value.as_str(), "checkout" | "commit") => {}
+                "mtime" if matches!(value.as_str(), "checkout" | "commit") => self.commit_times = value == "commit",
                 "mtime" => return Err(GitUrlError::Value { name, value: value.clone() }),
                 _ => return Err(GitUrlError::Unexpected { name }),
             }
@@ -277,7 +283,8 @@ mod tests {
     fn what_a_query_says_besides() {
         let url = GitUrl::parse("https://h/r.git?keep-git-dir&submodules=0&commit=abc&fetch-by-commit=1&mtime=commit");
         let source = url.expect("valid").expect("a repository").source();
-        assert!(source.keep_git_dir && source.skip_submodules && source.fetch_by_commit);
+        assert!(source.keep_git_dir && source.skip_submodules && source.fetch_by_commit && source.commit_times);
+        assert_eq!(source.ssh, None);
         assert_eq!(source.checksum.as_deref(), Some("abc"));
     }
 }

@@ -235,12 +235,12 @@ impl port::Resolver for LocalExecutor {
                 Ok(Value::Snapshot(self.images.layers(reference, *digest, platform, task)?))
             }
             SourceOp::Local { name } => Ok(Value::Local(name.clone())),
-            SourceOp::Git(graph::GitSource { url, .. }) => Err(Failure::Other {
-                message: format!("cannot fetch `{url}`: git repositories are not supported"),
+            SourceOp::Git(git) => Err(Failure::Other {
+                message: format!("cannot fetch `{}`: git repositories are not supported", git.url),
                 hint: Some("clone it, and name the directory as the context".to_owned()),
                 source: None,
             }),
-            SourceOp::Http(graph::HttpSource { url, .. }) => Err(Failure::Other {
+            SourceOp::Http { url, .. } => Err(Failure::Other {
                 message: format!("cannot fetch `{url}`: ADD of an address is not supported"),
                 hint: Some("fetch it in a RUN instruction".to_owned()),
                 source: None,

@@ -94,7 +94,7 @@ impl Resolver for World {
     fn resolve(&self, source: &SourceOp, _task: TaskId) -> Result<Value, Failure> {
         match source {
             SourceOp::Local { name } => Ok(Value::Local(name.clone())),
-            SourceOp::Image { .. } | SourceOp::Git(_) | SourceOp::Http(_) => Ok(Value::Snapshot(Vec::new())),
+            SourceOp::Image { .. } | SourceOp::Git(_) | SourceOp::Http { .. } => Ok(Value::Snapshot(Vec::new())),
         }
     }
 }
