@@ -4,7 +4,7 @@
 
 use crate::ast::{Directive, DirectiveName, Escape};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::lines::Lines;
+use crate::lines::{Line, Lines};
 use crate::text::Text;
 
 /// Reads directives off the first lines.
@@ -92,15 +92,40 @@ pub fn detect_syntax(file: &[u8]) -> Option<(String, u32)> {
 }
 
 fn in_comments(text: &str, comment: &str, skipped: u32) -> Option<(String, u32)> {
+    let (value, line) = first(text, comment, DirectiveName::Syntax)?;
+    Some((value.to_owned(), line.number + skipped))
+}
+
+/// The value of the directive `name`, up to its first space, and its line. What stands on a shebang line is passed over,
+/// though it ends the directives of the text itself.
+pub(crate) fn find(source: &str, name: DirectiveName) -> Option<(&str, Span)> {
+    let text = source.strip_prefix('\u{feff}').unwrap_or(source);
+    let (text, skipped) = match text.strip_prefix("#!") {
+        Some(rest) => (rest.split_once('\n').map_or("", |(_, rest)| rest), 1),
+        None => (text, 0),
+    };
+    let (value, line) = first(text, "#", name)?;
+    let start = source.len() - text.len() + line.start;
+    let number = line.number + skipped;
+    let end = start + line.text().len();
+    Some((value, Span { start: start as u32, end: end as u32, first_line: number, last_line: number }))
+}
+
+/// The value of the directive `name`, up to its first space, if `comment` is one.
+pub(crate) fn value(comment: &str, name: DirectiveName) -> Option<&str> {
+    let (found, value) = split(comment, "")?;
+    (found == name).then(|| value.split(' ').next().unwrap_or(value))
+}
+
+fn first<'t>(text: &'t str, comment: &str, wanted: DirectiveName) -> Option<(&'t str, Line<'t>)> {
     let mut seen = Vec::new();
     for line in Lines::new(text) {
         let (name, value) = split(line.text(), comment)?;
         if seen.contains(&name) {
             return None;
         }
-        if name == DirectiveName::Syntax {
-            let image = value.split(' ').next().unwrap_or(value);
-            return Some((image.to_owned(), line.number + skipped));
+        if name == wanted {
+            return Some((value.split(' ').next().unwrap_or(value), line));
         }
         seen.push(name);
     }

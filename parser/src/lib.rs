@@ -10,6 +10,7 @@ pub mod git_url;
 pub mod ignore;
 pub mod instruction;
 pub mod keyword;
+pub mod lint;
 pub mod lower;
 pub mod nearest;
 pub mod path;

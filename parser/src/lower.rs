@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use graph::{Graph, VertexId};
 use oci::{Digest, ImageConfig, Platform, Reference};
 
+use crate::ignore::Ignore;
 use crate::{Diagnostic, Dockerfile, Severity};
 
 /// What is asked of a Dockerfile.
@@ -50,6 +51,8 @@ pub struct Request {
     pub contexts: BTreeMap<String, NamedContext>,
     /// Seconds since 1970 that times are set to.
     pub source_date_epoch: Option<i64>,
+    /// What the context leaves out, where that is known: copying it is warned of.
+    pub ignored: Option<Ignore>,
 }
 
 /// Which stages' records are not looked up.
@@ -105,6 +108,8 @@ pub struct Lowered {
     /// Names of the contexts that are used.
     pub contexts: BTreeSet<String>,
     pub source_date_epoch: Option<i64>,
+    /// Rules of the linter that are broken. The code is the rule's name.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// The main context's name in [`graph::SourceOp::Local`].

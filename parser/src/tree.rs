@@ -142,7 +142,7 @@ impl<'s> Reader<'s, '_> {
         let start = line.start as u32;
         let empty = Span { start, end: line.end() as u32, first_line: line.number, last_line: line.number };
         self.diagnostics.push(
-            Diagnostic::warning("NoEmptyContinuation", last, "an empty line inside of an instruction")
+            Diagnostic::warning("NoEmptyContinuation", last, "Empty continuation line")
                 .with_focus(empty)
                 .with_label(Span { last_line: span.first_line, ..span }, "the instruction begins here")
                 .with_hint("remove the empty line, or put a `#` on it; it will become an error"),

@@ -122,6 +122,7 @@ impl<'p> Builder<'p> {
             platform,
             contexts: self.locals.into_keys().collect::<BTreeSet<_>>(),
             source_date_epoch: self.settled.epoch,
+            warnings: Vec::new(),
         }
     }
 

@@ -1,0 +1,157 @@
+//! What is found while a Dockerfile is read and lowered: mistakes and broken rules, in the order in which BuildKit comes by
+//! them. Knows no rule's reason.
+//!
+//! BuildKit looks at a file in phases and stops at the first mistake. Here everything is looked at, in whatever order is
+//! handy, and each finding carries its phase; put in order at the end, the first error is BuildKit's, and the warnings
+//! before it are those that BuildKit has given by then.
+
+use super::checks::Checks;
+use super::rule::{Origin, Rule, Rules};
+use super::Linted;
+use crate::ast::Node;
+use crate::diagnostic::MAX_ERRORS;
+use crate::{Diagnostic, Dockerfile, Span, place};
+
+/// More warnings than this are not kept.
+const MAX_WARNINGS: usize = 10_000;
+
+/// When BuildKit would come by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// The checks themselves cannot be read.
+    Checks,
+    /// The text falls into instructions.
+    Text,
+    /// Each instruction by itself.
+    Instructions,
+    /// All of them together.
+    File,
+    /// The `ARG`s before the first `FROM`.
+    Globals,
+    /// Each `FROM`.
+    From,
+    Target,
+    /// What `COPY --from` and mounts name.
+    Sources,
+    /// Whether a stage needs itself.
+    Circles,
+    /// What the stages stand on, and the triggers of that.
+    Images,
+    /// The stages from top to bottom.
+    Stages,
+    /// Whether warnings are errors.
+    Verdict,
+}
+
+/// Where a warning stands, and what it is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct At<'w> {
+    pub span: Span,
+    /// The instruction whose comments have a say in it.
+    pub node: Option<usize>,
+    /// What is to be underlined.
+    pub word: &'w str,
+}
+
+pub(crate) struct Findings<'a> {
+    source: &'a str,
+    nodes: &'a [Node],
+    checks: Checks,
+    found: Vec<(Phase, Found)>,
+    errors: usize,
+    broken: Rules,
+}
+
+enum Found {
+    Warning(Diagnostic),
+    Error(Diagnostic),
+}
+
+impl<'a> Findings<'a> {
+    pub fn new(dockerfile: &'a Dockerfile, checks: Result<Checks, Box<Diagnostic>>) -> Self {
+        let mut findings = Self {
+            source: &dockerfile.source,
+            nodes: &dockerfile.tree.nodes,
+            checks: Checks::default(),
+            found: Vec::new(),
+            errors: 0,
+            broken: Rules::default(),
+        };
+        match checks {
+            Ok(checks) => findings.checks = checks,
+            Err(error) => findings.error(Phase::Checks, *error),
+        }
+        findings
+    }
+
+    pub fn error(&mut self, phase: Phase, error: Diagnostic) {
+        self.errors += 1;
+        if self.errors <= MAX_ERRORS {
+            self.found.push((phase, Found::Error(error)));
+        }
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.errors > 0
+    }
+
+    /// Whether it is of no use to look for more.
+    pub fn full(&self) -> bool {
+        self.errors >= MAX_ERRORS
+    }
+
+    /// `rule` is broken.
+    pub fn warn(&mut self, phase: Phase, rule: Rule, at: At<'_>, detail: impl FnOnce() -> String) {
+        let source = self.source;
+        self.tell(phase, rule, at.node, || {
+            let warning = Diagnostic::warning(rule.name(), at.span, detail());
+            match place::of_word(source, at.span, at.word) {
+                Some(focus) => warning.with_focus(focus),
+                None => warning,
+            }
+        });
+    }
+
+    /// `rule` is broken, which is told by `make`; unless it is off, or the comments of `node` skip it.
+    pub fn tell(&mut self, phase: Phase, rule: Rule, node: Option<usize>, make: impl FnOnce() -> Diagnostic) {
+        let comments = node.and_then(|node| self.nodes.get(node)).map_or(&[][..], |node| &node.comments);
+        if !self.checks.with_comments(comments).allow(rule) {
+            return;
+        }
+        if rule.origin() == Origin::BuildKit || self.checks.asks_for(rule) {
+            self.broken.insert(rule);
+        }
+        if self.found.len() < MAX_WARNINGS {
+            self.found.push((phase, Found::Warning(make())));
+        }
+    }
+
+    /// The end: `error=true` makes an error of what was warned of.
+    pub fn finish(mut self) -> Linted {
+        if self.checks.error && !self.broken.is_empty() && self.errors == 0 {
+            let error = self.verdict();
+            self.error(Phase::Verdict, error);
+        }
+        self.found.sort_by_key(|(phase, _)| *phase);
+        let mut linted = Linted::default();
+        for (_, found) in self.found {
+            match found {
+                Found::Error(error) => linted.errors.push(error),
+                Found::Warning(warning) if linted.errors.is_empty() => linted.warnings.push(warning),
+                Found::Warning(warning) => linted.later.push(warning),
+            }
+        }
+        linted
+    }
+
+    fn verdict(&self) -> Diagnostic {
+        let names: Vec<&str> = self.broken.iter().map(Rule::name).collect();
+        let first = self.found.iter().find_map(|(_, found)| match found {
+            Found::Warning(warning) => Some(warning.span),
+            Found::Error(_) => None,
+        });
+        let message = format!("lint violation found for rules: {}", names.join(", "));
+        Diagnostic::error("LintViolation", first.unwrap_or_default(), message)
+            .with_hint("`error=true` makes warnings errors; `skip=` turns rules off")
+    }
+}
