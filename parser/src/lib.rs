@@ -13,6 +13,7 @@ pub mod keyword;
 pub mod lint;
 pub mod lower;
 pub mod nearest;
+pub mod outline;
 pub mod path;
 pub mod text;
 

@@ -16,6 +16,7 @@ mod env;
 mod history;
 mod inputs;
 mod ownership;
+mod parameters;
 mod plan;
 mod ports;
 mod run;
@@ -28,6 +29,7 @@ use graph::{Graph, VertexId};
 use oci::{Digest, ImageConfig, Platform, Reference};
 
 use crate::ignore::Ignore;
+use crate::outline::Outline;
 use crate::{Diagnostic, Dockerfile, Severity};
 
 /// What is asked of a Dockerfile.
@@ -110,6 +112,8 @@ pub struct Lowered {
     pub source_date_epoch: Option<i64>,
     /// Rules of the linter that are broken. The code is the rule's name.
     pub warnings: Vec<Diagnostic>,
+    /// What this build can be given.
+    pub outline: Outline,
 }
 
 /// The main context's name in [`graph::SourceOp::Local`].

@@ -1,12 +1,14 @@
 //! What is settled before the first stage: platforms, the global `ARG`s, proxies, the epoch. Knows no stage's scope.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use oci::Platform;
 
 use super::env::Env;
+use super::parameters::GlobalArg;
 use super::{Request, Step, not_yet, refuse};
 use crate::expand::{ExpandError, Lexer, Variables};
+use crate::outline::Argument;
 use crate::{Diagnostic, Dockerfile, Span};
 
 /// What holds for all stages.
@@ -16,6 +18,8 @@ pub(super) struct Settled {
     pub implicit_platform: bool,
     /// The predefined variables and the `ARG`s before the first `FROM`.
     pub globals: Env,
+    /// The latter by name, as they were declared last.
+    pub declared: BTreeMap<String, GlobalArg>,
     pub build_args: BTreeMap<String, String>,
     pub lexer: Lexer,
     pub epoch: Option<i64>,
@@ -34,6 +38,7 @@ pub(super) fn settle(dockerfile: &Dockerfile, request: &Request) -> Step<Settled
     let target_platform = request.platforms.first().unwrap_or(&build_platform).clone();
     let mut settled = Settled {
         globals: predefined(&build_platform, &target_platform, request, dockerfile),
+        declared: BTreeMap::new(),
         implicit_platform: request.platforms.is_empty(),
         target_platform,
         build_args: request.build_args.clone(),
@@ -75,16 +80,29 @@ impl Settled {
     fn read_global_args(&mut self, dockerfile: &Dockerfile) -> Step<()> {
         for command in &dockerfile.meta_args {
             for arg in &command.instruction.args {
+                let span = command.head.span;
+                let mut made_of = BTreeSet::new();
                 let value = match (self.build_args.get(&*arg.key), &arg.value) {
                     (Some(given), _) => Some(given.clone()),
                     (None, Some(default)) => {
-                        Some(expanded(self.lexer.word(default, &self.globals), command.head.span)?)
+                        let default = expanded(self.lexer.expand(default, &self.globals), span)?;
+                        made_of = default.matched;
+                        Some(default.text)
                     }
                     (None, None) => None,
                 };
-                if let Some(value) = value {
-                    self.globals.set(&arg.key, &value);
+                if let Some(value) = &value {
+                    self.globals.set(&arg.key, value);
                 }
+                let before = self.declared.remove(&*arg.key);
+                if made_of.remove(&*arg.key) {
+                    // It is made of what it was made of before, too. That may be much, and so it is not copied.
+                    let mut all = before.map(|before| before.made_of).unwrap_or_default();
+                    all.append(&mut made_of);
+                    made_of = all;
+                }
+                let argument = Argument { name: arg.key.clone(), value, description: arg.doc.clone(), span };
+                self.declared.insert(arg.key.to_string(), GlobalArg { argument, made_of });
             }
         }
         Ok(())

@@ -19,11 +19,16 @@ impl Builder<'_> {
         let mut shown = "ARG".to_owned();
         for arg in &arg.args {
             let given = self.settled.build_args.get(&*arg.key).cloned();
+            let is_bare = given.is_none() && arg.value.is_none();
             let value = match (given, &arg.value) {
                 (Some(given), _) => Some(given),
                 (None, Some(default)) => Some(self.expand(current, default, span)?),
                 (None, None) => self.settled.globals.get(&arg.key).map(str::to_owned),
             };
+            match &value {
+                Some(_) if is_bare => self.parameters.inherit(arg),
+                value => self.parameters.declare(arg, value.clone(), span),
+            }
             shown.push(' ');
             shown.push_str(&arg.key);
             if let Some(value) = &value {

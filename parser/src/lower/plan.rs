@@ -36,6 +36,8 @@ pub(super) struct Planned<'a> {
     /// How many steps are shown.
     pub total: usize,
     pub no_cache: bool,
+    /// The variables that its `FROM` is made of.
+    pub uses: BTreeSet<String>,
     triggered: bool,
 }
 
@@ -106,7 +108,9 @@ impl<'a> Plan<'a> {
             );
             return Err(Box::new(if unset.is_empty() { error } else { error.with_hint(hint) }));
         }
-        let platform = stage.platform.as_deref().map(|platform| self.platform(platform, span)).transpose()?;
+        let mut uses = base.matched;
+        let platform =
+            stage.platform.as_deref().map(|platform| self.platform(platform, span, &mut uses)).transpose()?;
         let replaced = stage.name.as_deref().and_then(|name| self.contexts.get(name));
         let base = match (replaced, self.names.get(&base.text)) {
             (Some(context), _) => origin(context),
@@ -134,13 +138,16 @@ impl<'a> Plan<'a> {
                 NoCache::All => true,
                 NoCache::Stages(names) => stage.name.as_deref().is_some_and(|name| names.contains(name)),
             },
+            uses: if replaced.is_some() { BTreeSet::new() } else { uses },
             triggered: replaced.is_some(),
         })
     }
 
-    fn platform(&self, written: &str, span: Span) -> Step<Platform> {
-        let text = expanded(self.settled.lexer.word(written, &self.settled.globals), span)?;
-        text.parse().map_err(|error| {
+    /// `written`, whose variables are added to `uses`.
+    fn platform(&self, written: &str, span: Span, uses: &mut BTreeSet<String>) -> Step<Platform> {
+        let expansion = expanded(self.settled.lexer.expand(written, &self.settled.globals), span)?;
+        uses.extend(expansion.matched);
+        expansion.text.parse().map_err(|error| {
             let error =
                 Diagnostic::error("InvalidPlatform", span, format!("cannot use `--platform={written}`: {error}"));
             let asked =

@@ -115,6 +115,8 @@ impl Builder<'_> {
                 None => diagnostic,
             })
         })?;
+        self.charge(mount.id.len() + mount.source.len(), span)?;
+        self.parameters.mount(&mount, span);
         match mount.kind {
             Kind::Secret => return not_yet(span, "`RUN --mount=type=secret`"),
             Kind::Ssh => return not_yet(span, "`RUN --mount=type=ssh`"),

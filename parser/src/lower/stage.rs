@@ -13,6 +13,7 @@ use oci::{ImageConfig, Platform, Reference};
 
 use super::args::{Settled, expanded};
 use super::env::{self, Env};
+use super::parameters::Parameters;
 use super::plan::{Origin, Plan, Planned, PlannedCommand};
 use super::{Lowered, Request, Step, history, refuse};
 use crate::instruction::Instruction;
@@ -41,6 +42,7 @@ pub(super) struct Builder<'p> {
     locals: BTreeMap<String, VertexId>,
     empty: Option<VertexId>,
     spent: usize,
+    pub parameters: Parameters,
 }
 
 /// The stage being built.
@@ -74,6 +76,7 @@ impl<'p> Builder<'p> {
             locals: BTreeMap::new(),
             empty: None,
             spent: 0,
+            parameters: Parameters::of_stages(plan.stages.len()),
         }
     }
 
@@ -116,6 +119,7 @@ impl<'p> Builder<'p> {
             state.image.config.labels.get_or_insert_default().extend(self.request.labels.clone());
         }
         Lowered {
+            outline: self.parameters.outline(self.plan, self.settled),
             graph: self.graph,
             target: state.root,
             config: state.image,
@@ -127,6 +131,7 @@ impl<'p> Builder<'p> {
     }
 
     fn stage(&mut self, at: usize, uses: &mut [usize]) -> Step<State> {
+        self.parameters.enter(at);
         let planned = &self.plan.stages[at];
         let mut current = Current { planned, state: self.begin(planned, uses)?, step: 0, has_cmd: false };
         if matches!(planned.base, Origin::Image(_)) && planned.total > 0 {
