@@ -2,10 +2,13 @@
 
 KILN := target/$(shell rustc -vV | sed -n 's/^host: //p')/release/kiln
 
-.PHONY: build demo test bench fuzz lint setup-demo setup-test setup-bench
+# What `make corpus` compares with.
+CORPUS ?= ../shared/corpus
+
+.PHONY: build demo test bench fuzz corpus lint setup-demo setup-test setup-bench setup-corpus
 
 build:
-	cargo build --release
+	cargo build --release --package cli
 
 # Builds and runs what the README shows, on base images made from Debian packages; needs root and no registry.
 demo: setup-demo build
@@ -23,6 +26,10 @@ bench: setup-bench build
 fuzz:
 	fuzz/run.sh 60
 
+# Compares with BuildKit's verdicts on the cases in CORPUS; needs root and no registry.
+corpus: setup-corpus build
+	cargo run --quiet --release --package corpus -- $(CORPUS)
+
 lint:
 	cargo clippy --workspace --all-targets
 	cargo fmt --all --check
@@ -35,3 +42,6 @@ setup-test:
 
 setup-bench:
 	@scripts/need busybox=busybox-static hyperfine mmdebstrap buildah skopeo umoci crun runc bwrap=bubblewrap
+
+setup-corpus:
+	@scripts/need tar zstd

@@ -1,15 +1,14 @@
 //! What the end-to-end tests share: a store of their own, contexts, runs of the binary, and roots to look at.
 //! Knows no test.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 
+pub use corpus::root::Root;
 use tempfile::TempDir;
 
 /// A store in a directory that goes with it.
@@ -22,22 +21,6 @@ pub struct Ran {
     pub status: i32,
     pub stdout: String,
     pub stderr: String,
-}
-
-/// A root filesystem: each path but `/`, and what is there.
-pub type Root = BTreeMap<String, Entry>;
-
-/// What is at a path, written in one line: `file 644 0:0 6 "hello\n"`, `link 777 0:0 -> /bin`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    pub kind: u8,
-    pub mode: u32,
-    pub uid: u64,
-    pub gid: u64,
-    pub size: u64,
-    pub link: String,
-    pub contents: Vec<u8>,
-    pub xattrs: BTreeMap<String, Vec<u8>>,
 }
 
 impl Kiln {
@@ -198,32 +181,6 @@ impl fmt::Display for Ran {
     }
 }
 
-impl fmt::Display for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.kind {
-            b'0' => "file",
-            b'1' => "hard",
-            b'2' => "link",
-            b'3' => "char",
-            b'4' => "block",
-            b'5' => "dir",
-            b'6' => "fifo",
-            _ => "?",
-        };
-        write!(f, "{kind} {:o} {}:{}", self.mode, self.uid, self.gid)?;
-        if self.kind == b'0' {
-            write!(f, " {} {:?}", self.size, String::from_utf8_lossy(&self.contents))?;
-        }
-        if !self.link.is_empty() {
-            write!(f, " -> {}", self.link)?;
-        }
-        for (name, value) in &self.xattrs {
-            write!(f, " {name}={:?}", String::from_utf8_lossy(value))?;
-        }
-        Ok(())
-    }
-}
-
 /// A root as text, a line an entry.
 pub fn listing(root: &Root) -> String {
     root.iter().map(|(path, entry)| format!("{path} {entry}\n")).collect()
@@ -231,41 +188,5 @@ pub fn listing(root: &Root) -> String {
 
 /// The entries of a tar of a whole root.
 pub fn read_tar(path: &Path) -> Root {
-    let mut root = Root::new();
-    let mut archive = tar::Archive::new(fs::File::open(path).expect("the archive was written"));
-    for entry in archive.entries().expect("the archive is a tar") {
-        let mut entry = entry.expect("the archive is whole");
-        let xattrs = entry
-            .pax_extensions()
-            .ok()
-            .flatten()
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|field| {
-                let name = field.key().ok()?.strip_prefix("SCHILY.xattr.")?.to_owned();
-                Some((name, field.value_bytes().to_vec()))
-            })
-            .collect();
-        let header = entry.header().clone();
-        let path =
-            format!("/{}", String::from_utf8_lossy(&entry.path_bytes()).trim_start_matches("./").trim_end_matches('/'));
-        let link = entry.link_name_bytes().map(|link| String::from_utf8_lossy(&link).into_owned()).unwrap_or_default();
-        let mut contents = Vec::new();
-        entry.read_to_end(&mut contents).expect("the archive is whole");
-        let found = Entry {
-            kind: header.entry_type().as_byte(),
-            mode: header.mode().expect("a good header") & 0o7777,
-            uid: header.uid().expect("a good header"),
-            gid: header.gid().expect("a good header"),
-            size: header.size().expect("a good header"),
-            link,
-            contents,
-            xattrs,
-        };
-        if path != "/" {
-            root.insert(path, found);
-        }
-    }
-    root
+    corpus::root::read_tar(path).expect("the archive was written, and is whole")
 }

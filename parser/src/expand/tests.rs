@@ -1,7 +1,5 @@
 //! Variables expanded as shells and BuildKit do.
 
-use std::path::Path;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -79,57 +77,6 @@ fn nesting_and_growth_are_limited() {
     assert_eq!(lexer.word("${A//x/yyyy}", &big).expect_err("too long").kind, ExpandErrorKind::TooLong);
     let slow = format!("${{A//{}b/}}", "*x".repeat(50));
     assert!(matches!(lexer.word(&slow, &big).expect_err("too slow").kind, ExpandErrorKind::PatternTooSlow(_)));
-}
-
-/// The rows of a table of the corpus, where it is there: left, right.
-fn corpus(name: &str) -> Vec<(String, String)> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus/shell").join(name);
-    let text = std::fs::read_to_string(&path).unwrap_or_default();
-    text.lines()
-        .map(str::to_owned)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(|line| (line, String::new()))
-        .collect()
-}
-
-#[test]
-fn the_corpus_of_words_agrees() {
-    let variables = variables(&[("PWD", "/home"), ("SHELL", "bash"), ("KOREAN", "한국어"), ("NULL", "")]);
-    let mut cases = 0;
-    for (line, _) in corpus("envVarTest") {
-        let mut fields = line.splitn(3, '|');
-        let (Some(platform), Some(word), Some(expected)) = (fields.next(), fields.next(), fields.next()) else {
-            panic!("{line}")
-        };
-        if platform == "W" {
-            continue;
-        }
-        let found = Lexer::new('\\').word(word.trim(), &variables).unwrap_or_else(|_| "error".to_owned());
-        assert_eq!(found, expected.trim(), "{line}");
-        cases += 1;
-    }
-    println!("{cases} words");
-}
-
-#[test]
-fn the_corpus_of_splitting_agrees() {
-    let mut variables = BTreeMap::new();
-    let mut cases = 0;
-    for (line, _) in corpus("wordsTest") {
-        if let Some(setting) = line.strip_prefix("ENV ") {
-            let (name, value) = setting.split_once('=').expect("NAME=value");
-            variables.insert(name.to_owned(), value.to_owned());
-            continue;
-        }
-        let (text, expected) = line.split_once('|').expect("text | words");
-        let found = match Lexer::new('\\').words(text.trim(), &variables) {
-            Ok(words) => words.join(","),
-            Err(_) => "error".to_owned(),
-        };
-        assert_eq!(found, expected.trim_start(), "{line}");
-        cases += 1;
-    }
-    println!("{cases} texts");
 }
 
 proptest! {

@@ -1,7 +1,5 @@
 //! Which paths an ignore file leaves out.
 
-use std::path::Path;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -111,31 +109,6 @@ fn many_paths_are_matched_quickly() {
     }
     println!("100,000 paths, 10 lines: {:?}", start.elapsed());
     assert_eq!(kept, 100_000);
-}
-
-#[test]
-fn the_corpus_agrees() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus/ignore/ignore.jsonl");
-    let cases = std::fs::read_to_string(path).unwrap_or_default();
-    let mut paths = 0;
-    for case in cases.lines() {
-        let case: serde_json::Value = serde_json::from_str(case).expect("JSON");
-        let text = case["ignore"].as_str().expect("a text");
-        let Ok(ignore) = Ignore::parse(text) else {
-            assert!(case["error"].is_string(), "{text:?} is refused");
-            continue;
-        };
-        assert!(case["error"].is_null(), "{text:?} is not refused");
-        let patterns: Vec<&str> =
-            case["patterns"].as_array().into_iter().flatten().filter_map(|p| p.as_str()).collect();
-        assert_eq!(ignore.rules().iter().map(|rule| rule.pattern.as_str()).collect::<Vec<_>>(), patterns);
-        for (path, hidden) in case["excluded"].as_object().into_iter().flatten() {
-            assert_eq!(Some(ignore.excludes(path.as_bytes())), hidden.as_bool(), "{text:?} {path}");
-            assert_scopes_agree(&ignore, path);
-            paths += 1;
-        }
-    }
-    println!("{} files, {paths} paths", cases.lines().count());
 }
 
 /// A scan from the root sees what a look at the whole path sees, and skips nothing that is kept.

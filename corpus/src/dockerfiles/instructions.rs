@@ -1,187 +1,68 @@
-//! Compares tree and instructions with what BuildKit makes of real Dockerfiles, where that corpus is at hand.
+//! The typed instructions, stage by stage, with every field that is set.
 
-use std::fs;
-use std::path::PathBuf;
-
-use parser::ast::{Args, Heredoc, Node, Pair, PairForm, Tree};
+use parser::ast::{Pair, PairForm};
 use parser::instruction::{
     Arg, CommandLine, Form, Head, Healthcheck, InlineFile, Instruction, Link, Mount, Network, Security, SourcesAndDest,
     mount,
 };
-use parser::{Command, Dockerfile, Severity, Stage, Text};
-use serde_json::{Map, Value, json};
+use parser::{Command, Diagnostic, Dockerfile, Stage, Text};
+use serde_json::{Value, json};
 
-/// Errors that leave no tree in BuildKit; all others leave no instructions.
-const NO_TREE: [&str; 10] = [
-    "DuplicateDirective",
-    "InvalidEscape",
-    "NoValue",
-    "NoEquals",
-    "NotStrings",
-    "InvalidHeredoc",
-    "UnterminatedHeredoc",
-    "NoInstructions",
-    "LineTooLong",
-    "FileTooLarge",
-];
+use crate::difference;
+use crate::verdict::Case;
 
-/// Beside the workspace, or one level above it where that is a branch's work tree.
-fn corpus() -> Option<PathBuf> {
-    let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    ["../shared/corpus", "../../shared/corpus"].map(|path| workspace.join(path)).into_iter().find(|path| path.exists())
-}
-
-/// Runs `check` on every case; it returns what differs.
-fn for_every_case(what: &str, check: impl Fn(&Dockerfile, &Value) -> Option<String>) {
-    let Some(corpus) = corpus() else {
-        println!("no corpus here: 0 cases");
+pub(super) fn compare(case: &mut Case, row: &Value, file: &Dockerfile) {
+    let Some(theirs) = row.get("instr") else { return };
+    let errors: Vec<&Diagnostic> = super::errors(file).filter(|error| !super::tree::leaves_none(error)).collect();
+    if !super::accepted(case, ["instr.ok", "instr.err_lines"], theirs, &errors) {
         return;
-    };
-    let cases = fs::read_to_string(corpus.join("dockerfiles.jsonl")).expect("the list of the corpus");
-    let mut differences = Vec::new();
-    let mut count = 0;
-    for case in cases.lines() {
-        let case: Value = serde_json::from_str(case).expect("a line of JSON");
-        let name = case["file"].as_str().expect("a name");
-        let text = fs::read(corpus.join("dockerfiles").join(name)).expect("a Dockerfile");
-        count += 1;
-        if let Some(difference) = check(&parser::parse(&text), &case) {
-            differences.push(format!("{name}: {difference}"));
-        }
     }
-    println!("{what}: {count} cases, {} differ", differences.len());
-    let shown = differences.iter().take(12).cloned().collect::<Vec<_>>().join("\n\n");
-    assert!(differences.is_empty(), "{} of {count} differ:\n{shown}", differences.len());
+    let theirs = normalised(theirs);
+    let metas: Value = file.meta_args.iter().map(|meta| command(&meta.head, arg(&meta.instruction))).collect();
+    differ(case, "instr.meta_args", &theirs["meta_args"], &metas);
+    let stages: Value = file.stages.iter().map(stage).collect();
+    differ(case, "instr.stages", &theirs["stages"], &stages);
 }
 
-#[test]
-fn trees_agree() {
-    for_every_case("trees", |file, case| {
-        let no_tree = |code: &str| NO_TREE.contains(&code);
-        if case["parse"]["ok"] == json!(true) {
-            if let Some(error) = file.diagnostics.iter().find(|d| no_tree(d.code.0)) {
-                return Some(format!("refused: {error:?}"));
-            }
-            let escape = json!(file.tree.escape.char().to_string());
-            return differ("escape", &case["parse"]["escape"], &escape)
-                .or_else(|| differ("dump", &case["dump"], &json!(file.tree.dump())))
-                .or_else(|| differ("ast", &case["ast"], &tree(&file.tree)));
-        }
-        same_error_lines(file, &case["parse"]["err_lines"], no_tree)
-    });
+/// Compares two lists, and gives a difference the line of what differs.
+fn differ(case: &mut Case, field: &'static str, theirs: &Value, ours: &Value) {
+    let none = json!([]);
+    let theirs = if theirs.is_null() { &none } else { theirs };
+    let found = difference::first(theirs, ours).map(|(at, what)| (line(ours, &at), at, what));
+    case.differences(field, found.into_iter().collect());
 }
 
-#[test]
-fn instructions_agree() {
-    for_every_case("instructions", |file, case| {
-        if case["parse"]["ok"] != json!(true) {
-            return None;
-        }
-        let expected = &case["instr"];
-        if expected["ok"] != json!(true) {
-            return same_error_lines(file, &expected["err_lines"], |code| !NO_TREE.contains(&code));
-        }
-        if let Some(error) = file.diagnostics.iter().find(|d| d.severity == Severity::Error) {
-            return Some(format!("refused: {error:?}"));
-        }
-        let metas: Vec<_> = file.meta_args.iter().map(|c| command(file, &c.head, arg(&c.instruction))).collect();
-        let stages: Vec<_> = file.stages.iter().map(|s| stage(file, s)).collect();
-        let mut expected = expected.clone();
-        normalise(&mut expected);
-        let empty = json!([]);
-        differ("meta args", expected.get("meta_args").unwrap_or(&empty), &json!(metas))
-            .or_else(|| differ("stages", expected.get("stages").unwrap_or(&empty), &json!(stages)))
-    });
+/// The line of the innermost command on the way to `at` (`[1].commands[3].fields`).
+fn line(ours: &Value, at: &str) -> u64 {
+    let (mut value, mut line) = (ours, 1);
+    for part in at.split(['.', '[', ']']).filter(|part| !part.is_empty()) {
+        value = part.parse::<usize>().map_or(&value[part], |index| &value[index]);
+        line = value["lines"][0][0].as_u64().unwrap_or(line);
+    }
+    line
 }
 
 /// Leaves out what is said in words, and sorts what has no order.
-fn normalise(expected: &mut Value) {
-    let stages = expected.get_mut("stages").and_then(Value::as_array_mut);
+fn normalised(theirs: &Value) -> Value {
+    let mut theirs = theirs.clone();
+    let stages = theirs.get_mut("stages").and_then(Value::as_array_mut);
     for stage in stages.into_iter().flatten() {
-        for command in stage["commands"].as_array_mut().into_iter().flatten() {
+        for command in stage.get_mut("commands").and_then(Value::as_array_mut).into_iter().flatten() {
             if command.get("mounts").is_some_and(Value::is_string) {
                 command["mounts"] = json!("ERR");
             }
-            let flags = command["fields"].get_mut("FlagsUsed").and_then(Value::as_array_mut);
-            if let Some(flags) = flags {
+            let flags = command.get_mut("fields").and_then(|fields| fields.get_mut("FlagsUsed"));
+            if let Some(flags) = flags.and_then(Value::as_array_mut) {
                 flags.sort_by_key(Value::to_string);
             }
         }
     }
+    theirs
 }
 
-/// BuildKit stops at the first error, so it is enough that one of ours is on those lines.
-fn same_error_lines(file: &Dockerfile, lines: &Value, of_kind: impl Fn(&str) -> bool) -> Option<String> {
-    let lines = [&lines[0][0], &lines[lines.as_array().expect("a list").len() - 1][0]]
-        .map(|l| l.as_u64().expect("a number") as u32);
-    let errors = file.diagnostics.iter().filter(|d| d.severity == Severity::Error && of_kind(d.code.0));
-    let ours: Vec<_> = errors.map(|d| [d.span.first_line, d.span.last_line]).collect();
-    (!ours.contains(&lines)).then(|| format!("error on {lines:?}, ours on {ours:?}"))
-}
-
-fn differ(what: &str, theirs: &Value, ours: &Value) -> Option<String> {
-    if theirs == ours {
-        return None;
-    }
-    let at = match (theirs, ours) {
-        (Value::Array(theirs), Value::Array(ours)) if theirs.len() == ours.len() => {
-            let (theirs, ours) = theirs.iter().zip(ours).find(|(a, b)| a != b)?;
-            return differ(what, theirs, ours);
-        }
-        (Value::Object(theirs), Value::Object(ours)) => {
-            let key = theirs.keys().chain(ours.keys()).find(|key| theirs.get(*key) != ours.get(*key))?;
-            let null = Value::Null;
-            let (theirs, ours) = (theirs.get(key).unwrap_or(&null), ours.get(key).unwrap_or(&null));
-            return differ(&format!("{what}.{key}"), theirs, ours);
-        }
-        _ => what,
-    };
-    Some(format!("{at}\n  theirs: {theirs}\n  ours:   {ours}"))
-}
-
-fn tree(tree: &Tree) -> Value {
-    let nodes = tree.nodes.iter().map(|node| {
-        let mut value = self::node(node);
-        value.insert("start".into(), json!(node.span.first_line));
-        value.insert("end".into(), json!(node.span.last_line));
-        value
-    });
-    json!(nodes.collect::<Vec<_>>())
-}
-
-fn node(node: &Node) -> Map<String, Value> {
-    let mut out = Map::new();
-    out.insert("value".into(), json!(&*node.keyword));
-    out.insert("original".into(), json!(&*node.original));
-    let words = node.words();
-    if !words.is_empty() {
-        out.insert("args".into(), json!(words));
-    }
-    if node.is_json() {
-        out.insert("attrs".into(), json!({"json": true}));
-    }
-    if !node.flags.is_empty() {
-        out.insert("flags".into(), texts(&node.flags));
-    }
-    if !node.comments.is_empty() {
-        out.insert("prev_comment".into(), texts(&node.comments));
-    }
-    if let Args::Trigger(inner) = &node.args {
-        out.insert("children".into(), json!([self::node(inner)]));
-    }
-    if !node.heredocs.is_empty() {
-        let heredoc = |h: &Heredoc| {
-            json!({"Name": &*h.name, "FileDescriptor": h.file_descriptor, "Expand": h.expand, "Chomp": h.chomp,
-                "Content": &*h.content})
-        };
-        out.insert("heredocs".into(), node.heredocs.iter().map(heredoc).collect());
-    }
-    out
-}
-
-fn stage(file: &Dockerfile, stage: &Stage) -> Value {
+fn stage(stage: &Stage) -> Value {
     let commands: Vec<_> =
-        stage.commands.iter().map(|Command { head, instruction }| command(file, head, fields(instruction))).collect();
+        stage.commands.iter().map(|Command { head, instruction }| command(head, fields(instruction))).collect();
     let mut out = json!({
         "base": &*stage.base,
         "name": stage.name.as_deref().unwrap_or(""),
@@ -200,11 +81,10 @@ fn lines(head: &Head) -> Value {
     (head.span.first_line..=head.span.last_line).map(|line| json!([line, line])).collect()
 }
 
-fn command(file: &Dockerfile, head: &Head, fields: Value) -> Value {
+fn command(head: &Head, fields: Value) -> Value {
     let mut out = json!({"name": &*head.keyword, "source": &*head.source, "lines": lines(head), "fields": fields});
-    assert_eq!(file.tree.nodes[head.node].span, head.span);
     if let Some(run) = out["fields"].as_object_mut().and_then(|fields| fields.remove("run")) {
-        for (key, value) in run.as_object().expect("an object") {
+        for (key, value) in run.as_object().into_iter().flatten() {
             out[key] = value.clone();
         }
     }
