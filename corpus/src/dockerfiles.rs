@@ -5,6 +5,7 @@
 //! the graph and the image. A refusal is compared by its lines; its words are each builder's own.
 
 mod instructions;
+mod lint;
 mod llb;
 mod tree;
 
@@ -40,6 +41,7 @@ fn row(corpus: &Path, line: u64, text: &str) -> Vec<Verdict> {
     let file = parser::parse(&text);
     tree::compare(&mut case, &row, &text, &file);
     instructions::compare(&mut case, &row, &file);
+    lint::compare(&mut case, &row, &file);
     llb::compare(&mut case, &row, &file);
     case.verdicts
 }

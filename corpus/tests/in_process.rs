@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use corpus::{Report, Shown, exceptions};
 
-/// Sources and mounts that the lowering refuses so far, and vertices that LLB knows to be the same.
-const NOT_YET: usize = 36;
+/// Verdicts that do not agree so far: rules that are not looked for, sources and mounts that are refused, and vertices
+/// that LLB knows to be the same.
+const NOT_YET: usize = 451;
 
 #[test]
 fn all_that_is_compared_agrees() {

@@ -23,12 +23,12 @@ const STAND_IN: &[u8] = b"stand-in";
 
 /// Every base image, and which were asked for.
 #[derive(Default)]
-struct StandIn(Mutex<Vec<String>>);
+pub(super) struct StandIn(Mutex<Vec<String>>);
 
 impl Images for StandIn {
-    fn resolve(&self, name: &Reference, platform: &Platform) -> Result<BaseImage, ImageError> {
+    fn resolve(&self, name: &Reference, _: &Platform) -> Result<BaseImage, ImageError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_string());
-        let mut config = ImageConfig::scratch(platform);
+        let mut config = ImageConfig::scratch(&platform());
         config.config.env = Some(vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()]);
         config.config.cmd = Some(vec!["/bin/sh".to_owned()]);
         config.history.push(oci::image::History { created_by: Some("fake base".to_owned()), ..Default::default() });
@@ -45,12 +45,19 @@ impl StandIn {
     }
 }
 
+fn platform() -> Platform {
+    Platform { os: "linux".to_owned(), architecture: "amd64".to_owned(), variant: None, os_version: None }
+}
+
+/// As the corpus was made: for one platform, without build arguments.
+pub(super) fn request() -> Request {
+    Request { platforms: vec![platform()], build_platform: Some(platform()), ..Request::default() }
+}
+
 pub(super) fn compare(case: &mut Case, row: &Value, file: &Dockerfile) {
     let Some(theirs) = row.get("llb") else { return };
-    let platform = Platform { os: "linux".to_owned(), architecture: "amd64".to_owned(), ..Platform::host() };
-    let request = Request { platforms: vec![platform.clone()], build_platform: Some(platform), ..Request::default() };
     let images = StandIn::default();
-    let lowered = lower(file, &request, &images);
+    let lowered = lower(file, &request(), &images);
     let errors: Vec<&Diagnostic> = lowered.as_ref().err().into_iter().flatten().collect();
     let both = super::accepted(case, ["llb.ok", "llb.err_lines"], theirs, &errors);
     if let (true, Ok(lowered)) = (both, lowered) {
