@@ -121,6 +121,7 @@ fn record(layer: LayerId) -> Record {
         step: ContentDigest::of(b"step"),
         name: "[2/5] RUN echo $X > /f".to_owned(),
         created: SystemTime::now(),
+        took: None,
     }
 }
 

@@ -23,8 +23,10 @@ use crate::error::Error;
 use crate::layout::{FORMAT, Layout};
 
 /// `user_version` of the tables below.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 const SCHEMA: &str = include_str!("db/schema.sql");
+/// What makes the tables of each older version, from 1 on, those of the next.
+const MIGRATIONS: [&str; SCHEMA_VERSION as usize - 1] = ["ALTER TABLE records ADD COLUMN took INTEGER"];
 
 /// How long a writer waits for another one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -175,15 +177,33 @@ fn connect(layout: &Layout) -> Result<Option<Opened>, Fault> {
     let Some(inode) = inode_of(&path) else { return Ok(None) };
     let connection = Connection::open_with_flags(&path, flags())?;
     configure(&connection)?;
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match version {
-        SCHEMA_VERSION => Ok(Some(Opened { connection, inode: Some(inode) })),
-        0 => Ok(None),
-        other => {
-            let found = format!("{FORMAT}, database {other}");
-            Err(Error::Version { root: layout.root().to_owned(), found, expected: FORMAT }.into())
-        }
+    if version(&connection)? == 0 {
+        return Ok(None);
     }
+    let mut opened = Opened { connection, inode: Some(inode) };
+    migrate(layout, &mut opened.connection)?;
+    Ok(Some(opened))
+}
+
+/// Brings the tables of an older program up to date. One transaction, so that whoever opens them meanwhile waits.
+fn migrate(layout: &Layout, connection: &mut Connection) -> Result<(), Fault> {
+    if version(connection)? == SCHEMA_VERSION {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&transaction)?;
+    let from = usize::try_from(found).ok().and_then(|found| found.checked_sub(1));
+    let Some(steps) = from.and_then(|from| MIGRATIONS.get(from..)) else {
+        let found = format!("{FORMAT}, database {found}");
+        return Err(Error::Version { root: layout.root().to_owned(), found, expected: FORMAT }.into());
+    };
+    steps.iter().try_for_each(|step| transaction.execute_batch(step))?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    Ok(transaction.commit()?)
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {

@@ -1,7 +1,7 @@
 //! Records: what a step came to, by its cache key; and the lock on a key whose step is being run. Knows not what
 //! keys are made of.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use oci::{ContentDigest, LayerId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -15,7 +15,7 @@ use crate::store::{self, Store};
 
 /// How many records of one step are looked at for an explanation.
 const NEAREST: u32 = 16;
-const COLUMNS: &str = "key, step, layers, manifest, name, created, used";
+const COLUMNS: &str = "key, step, layers, manifest, name, created, used, took";
 
 /// The digest of everything a step depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +33,8 @@ pub struct Record {
     /// As shown: `[build 2/5] RUN npm ci`
     pub name: String,
     pub created: SystemTime,
+    /// How long it ran; `None` where nothing had to, or nobody looked at a clock.
+    pub took: Option<Duration>,
 }
 
 /// The right to run the step of one key. Given back when it is dropped, or when the process ends.
@@ -62,7 +64,7 @@ impl Store {
     pub fn put_record(&self, key: &CacheKey, record: &Record) -> Result<(), Error> {
         let layers = layers_to_sql(&record.layers);
         self.db.write(|db| {
-            let sql = format!("INSERT OR REPLACE INTO records ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+            let sql = format!("INSERT OR REPLACE INTO records ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
             db.prepare_cached(&sql)?.execute(params![
                 key.0.as_bytes(),
                 record.step.as_bytes(),
@@ -71,6 +73,7 @@ impl Store {
                 record.name,
                 boot::to_nanos(record.created),
                 boot::now(),
+                record.took.map(|took| i64::try_from(took.as_nanos()).unwrap_or(i64::MAX)),
             ])?;
             Ok(())
         })
@@ -125,6 +128,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<(CacheKey, Record, i64)>> {
             step: ContentDigest::from_bytes(row.get(1)?),
             name: row.get(4)?,
             created: boot::from_nanos(row.get(5)?),
+            took: row.get::<_, Option<i64>>(7)?.map(|nanos| Duration::from_nanos(nanos.unsigned_abs())),
         };
         Ok(Some((CacheKey(ContentDigest::from_bytes(row.get(0)?)), record, row.get(6)?)))
     };

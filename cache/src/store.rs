@@ -103,6 +103,11 @@ impl Store {
         }
     }
 
+    /// Forgets what has been used so far: to look something up only to show it is no use.
+    pub fn forget_uses(&self) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Used::default();
+    }
+
     fn write_uses(&self) -> Result<(), Error> {
         let used = std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner));
         if used.layers.is_empty() && used.records.is_empty() {

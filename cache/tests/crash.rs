@@ -98,6 +98,7 @@ fn commit_for_ever(root: &Path, name: &str) {
             step: ContentDigest::of(b"step"),
             name: "RUN".to_owned(),
             created: UNIX_EPOCH,
+            took: None,
         };
         store.put_record(&key(&format!("{name}.{n}")), &record).expect("recorded");
         writeln!(stdout, "{n}").expect("said");

@@ -91,6 +91,7 @@ fn round(name: &str, store: &Arc<Store>, dir: &Path) {
         step,
         name: String::new(),
         created: std::time::SystemTime::now(),
+        took: None,
     };
     store
         .put_record(&cache::CacheKey(oci::ContentDigest::of(layers[0].to_string().as_bytes())), &record)

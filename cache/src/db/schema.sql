@@ -50,7 +50,8 @@ CREATE TABLE records (
     manifest BLOB NOT NULL,
     name TEXT NOT NULL,
     created INTEGER NOT NULL,
-    used INTEGER NOT NULL
+    used INTEGER NOT NULL,
+    took INTEGER -- nanoseconds
 );
 CREATE INDEX records_by_step ON records (step, created);
 

@@ -120,3 +120,21 @@ fn the_databases_log_is_written_back_before_it_is_long() {
     drop(store);
     assert_eq!(log(), 0);
 }
+
+/// Before there were durations, the tables were of version 1.
+#[test]
+fn the_tables_of_an_older_program_are_brought_up_to_date() {
+    let dir = Dir::new();
+    drop(dir.open());
+    let old = rusqlite::Connection::open(dir.root().join("kiln.db")).expect("the database is there");
+    old.execute_batch("ALTER TABLE records DROP COLUMN took; PRAGMA user_version=1").expect("made older");
+    let sql =
+        "INSERT INTO records (key, step, layers, manifest, name, created, used) VALUES (?1, ?1, x'', x'', 'RUN', 0, 0)";
+    old.execute(sql, [key("old").0.as_bytes()]).expect("recorded");
+    drop(old);
+    let store = dir.open();
+    let found = store.record(&key("old")).expect("asked").expect("it is still there");
+    assert_eq!((found.name.as_str(), found.took), ("RUN", None));
+    store.put_record(&key("new"), &record(&[])).expect("recorded");
+    assert_eq!(dir.open().record(&key("new")).expect("asked"), Some(record(&[])));
+}

@@ -55,6 +55,7 @@ pub fn record(layers: &[LayerId]) -> Record {
         step: ContentDigest::of(b"step"),
         name: "RUN true".to_owned(),
         created: UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        took: Some(Duration::from_millis(1500)),
     }
 }
 

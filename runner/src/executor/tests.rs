@@ -160,6 +160,7 @@ fn record(world: &World, layer: LayerId) {
         step,
         name: "COPY".to_owned(),
         created: std::time::SystemTime::now(),
+        took: None,
     };
     world.store.put_record(&key, &record).unwrap();
 }

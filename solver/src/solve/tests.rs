@@ -10,6 +10,7 @@ use oci::{ContentDigest, LayerId};
 use tempfile::TempDir;
 
 use super::*;
+use crate::look::{Eyes, Look, look};
 use crate::port::{Sight, Stream};
 
 /// A world where a step writes one file: `args[0]` names what to do.
@@ -164,6 +165,28 @@ impl Build {
         self.solve_with(target, world, store, Options::default())
     }
 
+    /// What a solve would find, in few words: in the order of adding.
+    fn looks(&self, target: usize, world: &World, store: &Store) -> Vec<&'static str> {
+        let site = Site { world, store };
+        let source = |source: &SourceOp| match source {
+            SourceOp::Local { name } => Some(Value::Local(name.clone())),
+            SourceOp::Image { .. } | SourceOp::Git { .. } | SourceOp::Http { .. } => None,
+        };
+        let eyes = Eyes { executor: &site, source: &source, progress: world };
+        let looks = look(&self.graph, &[self.ids[target]], store, eyes).expect("the store is sound");
+        let word = |look: &Look| match look {
+            Look::Here => "here",
+            Look::Absent => "absent",
+            Look::Hit { took: Some(_), .. } => "hit",
+            Look::Hit { took: None, .. } => "hit, never timed",
+            Look::Miss { last: None } => "miss",
+            Look::Miss { last: Some(_) } => "miss, ran before",
+            Look::Open { .. } => "open",
+            Look::Fails { .. } => "fails",
+        };
+        looks.values().map(word).collect()
+    }
+
     fn solve_with(&self, target: usize, world: &World, store: &Store, options: Options) -> Result<Solved, SolveError> {
         let site = Site { world, store };
         let ports = Ports { executor: &site, resolver: world, progress: world };
@@ -301,4 +324,37 @@ fn two_solves_of_one_step_at_once_run_it_once() {
     let mut ran = world.ran();
     ran.sort();
     assert_eq!(ran, ["length", "write a"]);
+}
+
+#[test]
+fn looking_tells_what_a_solve_would_find_and_runs_nothing() {
+    let (_dir, store) = store();
+    let mut world = World::default();
+    let mut build = Build::default();
+    let seen = build.look("x", None);
+    let middle = build.step("write a", &[seen]);
+    let last = build.step("length", &[middle]);
+    assert_eq!(build.looks(last, &world, &store), ["here", "miss", "miss", "miss"]);
+    assert_eq!(world.ran(), [""; 0]);
+
+    build.solve(last, &world, &store).expect("nothing fails");
+    world.ran();
+    assert_eq!(build.looks(last, &world, &store), ["here", "hit", "hit", "hit"]);
+
+    // What comes after the miss has run before, and may hit.
+    world.variables.insert("x".to_owned(), "changed".to_owned());
+    assert_eq!(build.looks(last, &world, &store), ["here", "miss, ran before", "open", "open"]);
+    build.graph.vertex_mut(build.ids[last]).meta.no_cache = true;
+    assert_eq!(build.looks(last, &world, &store), ["here", "miss, ran before", "open", "miss, ran before"]);
+    assert_eq!(world.ran(), [""; 0]);
+}
+
+#[test]
+fn looking_asks_nobody_for_a_source() {
+    let (_dir, store) = store();
+    let mut build = Build::default();
+    let url = SourceOp::Http { url: "http://x/f".to_owned(), checksum: None, filename: None, mode: None, owner: None };
+    let source = build.add(Op::Source(url), "f", &[]);
+    let step = build.step("length", &[source]);
+    assert_eq!(build.looks(step, &World::default(), &store), ["absent", "miss"]);
 }
