@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(
     after_help = "Outputs:\n  -o DIR, -o type=local,dest=DIR   the root filesystem's files\n  -o -, -o type=tar,dest=F.tar     \
                         the same as a tar\n  -o type=oci,dest=F.tar           an OCI layout in a tar\n  \
@@ -16,29 +16,12 @@ pub struct BuildArgs {
     #[arg(short = 't', long = "tag", value_name = "NAME[:TAG]")]
     pub tags: Vec<String>,
 
-    /// The Dockerfile, `-` for standard input [default: PATH/Dockerfile]
-    #[arg(short = 'f', long, value_name = "FILE")]
-    pub file: Option<PathBuf>,
-
-    /// Stop at this stage of the Dockerfile
-    #[arg(long, value_name = "STAGE")]
-    pub target: Option<String>,
-
-    /// Set an ARG; without a value it is taken from the environment
-    #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
-    pub build_args: Vec<String>,
+    #[command(flatten)]
+    pub definition: DefinitionArgs,
 
     /// Add a label to the image
     #[arg(long = "label", value_name = "NAME=VALUE")]
     pub labels: Vec<String>,
-
-    /// Run every step, whatever the store holds
-    #[arg(long)]
-    pub no_cache: bool,
-
-    /// Ask the registry again what each FROM means
-    #[arg(long)]
-    pub pull: bool,
 
     /// How to show what happens
     #[arg(long, value_enum, value_name = "HOW")]
@@ -60,14 +43,6 @@ pub struct BuildArgs {
     #[arg(short = 'o', long = "output", value_name = "DEST")]
     pub outputs: Vec<String>,
 
-    /// Build for this platform (this machine's is the only one there is)
-    #[arg(long, value_name = "OS/ARCH")]
-    pub platform: Option<String>,
-
-    /// The network of RUN steps
-    #[arg(long, value_enum, value_name = "MODE", default_value = "default")]
-    pub network: BuildNetwork,
-
     /// Add a line to /etc/hosts in RUN steps
     #[arg(long = "add-host", value_name = "NAME:IP")]
     pub add_hosts: Vec<String>,
@@ -83,6 +58,38 @@ pub struct BuildArgs {
     /// Docker's; nothing is left behind in any case
     #[arg(long, hide = true)]
     pub force_rm: bool,
+}
+
+/// What is to be built: the flags that shape the graph.
+#[derive(Debug, Default, clap::Args)]
+pub struct DefinitionArgs {
+    /// The Dockerfile, `-` for standard input [default: PATH/Dockerfile]
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+
+    /// Stop at this stage of the Dockerfile
+    #[arg(long, value_name = "STAGE")]
+    pub target: Option<String>,
+
+    /// Set an ARG; without a value it is taken from the environment
+    #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
+    pub build_args: Vec<String>,
+
+    /// Run every step, whatever the store holds
+    #[arg(long)]
+    pub no_cache: bool,
+
+    /// Ask the registry again what each FROM means
+    #[arg(long)]
+    pub pull: bool,
+
+    /// Build for this platform (this machine's is the only one there is)
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<String>,
+
+    /// The network of RUN steps
+    #[arg(long, value_enum, value_name = "MODE", default_value = "default")]
+    pub network: BuildNetwork,
 
     /// The context: a directory, or `-` for a Dockerfile or a tar on standard input
     #[arg(value_name = "PATH")]
@@ -104,8 +111,9 @@ pub enum Progress {
     Quiet,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum BuildNetwork {
+    #[default]
     Default,
     /// The host's
     Host,

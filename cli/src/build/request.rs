@@ -53,20 +53,21 @@ pub enum ContextFrom {
 impl Request {
     /// What `args` mean, given a way to look into the environment.
     pub fn new(args: BuildArgs, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problem> {
-        let (context, dockerfile) = places(args.context.as_deref(), args.file)?;
-        let build_args = build_args(&args.build_args, variable)?;
+        let definition = args.definition;
+        let (context, dockerfile) = places(definition.context.as_deref(), definition.file)?;
+        let build_args = build_args(&definition.build_args, variable)?;
         let progress = mode(args.progress, args.quiet, variable)?;
         Ok(Self {
             tags: args.tags.iter().map(|tag| name(tag)).collect::<Result<_, _>>()?,
             dockerfile,
             context,
-            target: args.target,
+            target: definition.target,
             labels: args.labels.iter().map(|label| labelled(label)).collect::<Result<_, _>>()?,
-            no_cache: args.no_cache,
-            pull: args.pull,
-            network: args.network,
+            no_cache: definition.no_cache,
+            pull: definition.pull,
+            network: definition.network,
             add_hosts: args.add_hosts.iter().map(|host| added_host(host)).collect::<Result<_, _>>()?,
-            platform: host_platform(args.platform.as_deref())?,
+            platform: host_platform(definition.platform.as_deref())?,
             outputs: args.outputs.iter().map(|output| output::parse(output)).collect::<Result<_, _>>()?,
             progress,
             quiet: args.quiet,
