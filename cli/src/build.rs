@@ -21,7 +21,7 @@ use cache::contexts::StatFile;
 use oci::LayerId;
 use oci::manifest::Descriptor;
 use parser::Dockerfile;
-use parser::lower::{self, CONTEXT, Lowered, NoCache};
+use parser::lower::{self, Built, CONTEXT, Lowered, NoCache};
 use runner::context::Context;
 use runner::executor::{Given, LocalExecutor};
 use runner::source::{Images, Pull};
@@ -100,14 +100,15 @@ impl Build<'_> {
         lowered: &Lowered,
         executor: &LocalExecutor,
     ) -> Result<(Assembled, Option<Descriptor>), Problem> {
-        let (layers, added) = self.solve(dockerfile, lowered, executor)?;
+        let built = lowered.images.first().expect("a build is for one platform at least");
+        let (layers, added) = self.solve(dockerfile, (lowered, built), executor)?;
         if let Some(context) = executor.context(CONTEXT) {
             context.save(&self.stat_file())?;
             // We end soon: giving back the memory of a hundred thousand files one by one would take 15 ms.
             std::mem::forget(context);
         }
-        let config = lowered.config.clone();
-        let parts = Parts { config, layers, added, epoch: lowered.source_date_epoch, store: &self.store };
+        let config = built.config.clone();
+        let parts = Parts { config, layers, added, epoch: built.source_date_epoch, store: &self.store };
         let image = image::assemble(parts)?;
         let manifest = self.export(&image)?;
         Ok((image, manifest))
@@ -199,10 +200,10 @@ impl Build<'_> {
     fn solve(
         &self,
         dockerfile: &Dockerfile,
-        lowered: &Lowered,
+        (lowered, built): (&Lowered, &Built),
         executor: &LocalExecutor,
     ) -> Result<(Vec<LayerId>, Vec<usize>), Problem> {
-        let Some(target) = lowered.target else { return Ok((Vec::new(), Vec::new())) };
+        let Some(target) = built.target else { return Ok((Vec::new(), Vec::new())) };
         let ports = Ports { executor, resolver: executor, progress: &*self.view };
         let cancel = self.interrupts.cancel();
         let solved = solver::solve(&lowered.graph, &[target], &self.store, ports, cancel, Options::default());

@@ -5,7 +5,8 @@
 
 use crate::manifest::Manifest;
 use crate::op::{
-    Copy, ExecOp, FileAction, FileOp, Git, Mode, Mount, MountKind, Network, Op, Owner, Security, Sharing, SourceOp, UserRef,
+    Copy, ExecOp, FileAction, FileOp, Git, Mode, Mount, MountKind, Network, Op, Owner, Security, Sharing, SourceOp,
+    UserRef,
 };
 
 /// Changes whenever the same step would get another key; see `docs/cache-keys.md`.
@@ -63,7 +64,7 @@ fn git_fields(fields: &mut Manifest, git: &Git) {
 }
 
 fn exec_fields(fields: &mut Manifest, exec: &ExecOp) {
-    let ExecOp { root, args, env, cwd, user, hostname, network, security, mounts, proxy_env: _ } = exec;
+    let ExecOp { root, args, env, cwd, user, hostname, network, security, mounts, devices, proxy_env: _ } = exec;
     fields.push("op", "exec");
     push_some(fields, "root", root.map(|slot| slot.0.to_string()));
     for (n, arg) in args.iter().enumerate() {
@@ -80,6 +81,10 @@ fn exec_fields(fields: &mut Manifest, exec: &ExecOp) {
     fields.push("security", security_name(*security));
     for (n, mount) in mounts.iter().enumerate() {
         mount_fields(fields, &format!("mounts.{n}."), mount);
+    }
+    for (n, device) in devices.iter().enumerate() {
+        fields.push(format!("devices.{n}.name"), device.name.as_str());
+        push_flag(fields, &format!("devices.{n}.required"), device.required);
     }
 }
 
@@ -215,7 +220,9 @@ fn copy_fields(fields: &mut Manifest, prefix: &str, copy: &Copy) {
     ] {
         push_flag(fields, &name(flag), on);
     }
-    for (list, patterns) in [("include", &copy.include_patterns), ("exclude", &copy.exclude_patterns)] {
+    let lists =
+        [("include", &copy.include_patterns), ("exclude", &copy.exclude_patterns), ("required", &copy.required_paths)];
+    for (list, patterns) in lists {
         for (n, pattern) in patterns.iter().enumerate() {
             fields.push(format!("{prefix}{list}.{n}"), pattern.as_str());
         }

@@ -9,9 +9,11 @@ pub mod op;
 mod dag;
 mod environment;
 mod fields;
+mod unify;
 
 pub use dag::{Graph, Meta, Slot, Source, Vertex, VertexId};
-pub use environment::Environment;
+pub use environment::{Environment, Piece};
 pub use fields::{VERSION, fields};
 pub use manifest::{Field, Manifest};
 pub use op::{ExecOp, FileAction, FileOp, Op, SourceOp};
+pub use unify::unify;

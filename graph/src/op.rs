@@ -10,7 +10,7 @@ use crate::dag::Slot;
 use crate::environment::Environment;
 
 /// What a vertex does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Op {
     Source(SourceOp),
     Exec(ExecOp),
@@ -22,7 +22,7 @@ pub enum Op {
 }
 
 /// Where contents come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SourceOp {
     /// An image, pinned to the manifest it was resolved to.
     Image {
@@ -100,7 +100,7 @@ impl Git {
 }
 
 /// Runs a process on a root filesystem; the result is the root with what the process changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ExecOp {
     pub root: Option<Slot>,
     pub args: Vec<String>,
@@ -114,11 +114,12 @@ pub struct ExecOp {
     pub network: Network,
     pub security: Security,
     pub mounts: Vec<Mount>,
+    pub devices: Vec<Device>,
     /// Proxy variables: given to the process, part of no key and of no image.
     pub proxy_env: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Network {
     #[default]
     Default,
@@ -126,23 +127,30 @@ pub enum Network {
     None,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Security {
     #[default]
     Sandbox,
     Insecure,
 }
 
+/// A device by its CDI name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Device {
+    pub name: String,
+    pub required: bool,
+}
+
 /// A mount beside the root.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Mount {
-    /// Absolute path in the root.
+    /// Absolute path in the root; empty for a secret that is a variable alone.
     pub target: String,
     pub kind: MountKind,
     pub readonly: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum MountKind {
     /// `source` of the input at `from` (scratch when absent). What is written to it is thrown away.
     Bind {
@@ -167,8 +175,10 @@ pub enum MountKind {
         mode: u32,
         uid: u32,
         gid: u32,
+        /// The variable that holds it.
         env: Option<String>,
     },
+    /// The socket of an agent. `SSH_AUTH_SOCK` is in the op's environment already.
     Ssh {
         id: String,
         required: bool,
@@ -183,7 +193,7 @@ pub enum MountKind {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Sharing {
     #[default]
     Shared,
@@ -192,13 +202,13 @@ pub enum Sharing {
 }
 
 /// Changes files without a process. The actions are applied in order to the base, and together make one layer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FileOp {
     pub base: Option<Slot>,
     pub actions: Vec<FileAction>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum FileAction {
     Copy(Box<Copy>),
     Mkdir { path: String, mode: u32, make_parents: bool, owner: Option<Owner>, mtime: Option<i64> },
@@ -210,7 +220,7 @@ pub enum FileAction {
 /// Copies from another filesystem (LLB's `FileActionCopy`; the semantics are those of `tonistiigi/fsutil/copy`).
 // Each flag is a field of LLB's message of the same name.
 #[allow(clippy::struct_excessive_bools)]
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Copy {
     /// `None`: the base itself, LLB's copy within one filesystem.
     pub from: Option<Slot>,
@@ -230,6 +240,8 @@ pub struct Copy {
     pub allow_empty_wildcard: bool,
     pub include_patterns: Vec<String>,
     pub exclude_patterns: Vec<String>,
+    /// Paths of the source that must be there, whatever the patterns select.
+    pub required_paths: Vec<String>,
     /// An entry of another kind at the destination is replaced, not an error.
     pub replace_existing: bool,
     /// Seconds since 1970 that every copied entry gets instead of its own time.
@@ -253,6 +265,7 @@ impl Copy {
             allow_empty_wildcard: false,
             include_patterns: Vec::new(),
             exclude_patterns: Vec::new(),
+            required_paths: Vec::new(),
             replace_existing: false,
             mtime: None,
         }
@@ -260,20 +273,20 @@ impl Copy {
 }
 
 /// Who owns what an action makes. A name is looked up in the base's `/etc/passwd` or `/etc/group`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Owner {
     pub user: Option<UserRef>,
     pub group: Option<UserRef>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum UserRef {
     Id(u32),
     Name(String),
 }
 
 /// What `--chmod` says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Mode {
     Octal(u32),
     /// `u=rwX,go=rX`, as `chmod(1)` reads it.

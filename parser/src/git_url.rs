@@ -192,7 +192,7 @@ fn flag(name: &str, value: &str) -> Result<bool, GitUrlError> {
 }
 
 /// Address, query, fragment.
-fn parts(text: &str) -> (&str, &str, &str) {
+pub(crate) fn parts(text: &str) -> (&str, &str, &str) {
     let (text, fragment) = text.split_once('#').unwrap_or((text, ""));
     let (address, query) = text.split_once('?').unwrap_or((text, ""));
     (address, query, fragment)
@@ -211,7 +211,7 @@ fn fields(query: &str) -> BTreeMap<String, Vec<String>> {
 }
 
 /// With each `%xx` as its byte, and, in a query, each `+` as a blank; `None` where a `%` has no digits.
-fn decoded(text: &str, query: bool) -> Option<String> {
+pub(crate) fn decoded(text: &str, query: bool) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut left = text.as_bytes();
     while let [first, rest @ ..] = left {

@@ -35,7 +35,7 @@ fn dump(lowered: &Lowered) -> String {
         let vertex = graph.vertex(id);
         let inputs: Vec<usize> = graph.inputs(id).iter().map(|input| input.index()).collect();
         let lines = vertex.meta.source.map(|source| format!(", lines {}-{}", source.first_line, source.last_line));
-        let target = if lowered.target == Some(id) { ", target" } else { "" };
+        let target = if lowered.images[0].target == Some(id) { ", target" } else { "" };
         let (name, lines) = (&vertex.meta.name, lines.unwrap_or_default());
         text += &format!("{}: {name} (inputs {inputs:?}{lines}{target})\n", id.index());
         for field in graph::fields(&vertex.op).fields() {
@@ -43,7 +43,7 @@ fn dump(lowered: &Lowered) -> String {
         }
         text.push('\n');
     }
-    text + &serde_json::to_string_pretty(&lowered.config).expect("a config is JSON") + "\n"
+    text + &serde_json::to_string_pretty(&lowered.images[0].config).expect("a config is JSON") + "\n"
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! id is computed once for each layer, several at once, and remembered by the store.
 
 use cache::Store;
-use graph::{Graph, Op, VertexId};
+use graph::{Graph, Op, Slot, VertexId};
 use oci::image::History;
 use oci::time::{parse_rfc3339, rfc3339};
 use oci::tree::Mtime;
@@ -112,9 +112,12 @@ pub fn added_layers(graph: &Graph, target: VertexId, solved: &Solved, store: &St
         let below = match &graph.vertex(id).op {
             Op::Exec(exec) => exec.root,
             Op::File(file) => file.base,
-            Op::Source(_) | Op::Merge | Op::Diff => break,
+            Op::Merge => Some(Slot(0)),
+            Op::Source(_) | Op::Diff => break,
         };
-        let key = solved.steps.get(&id).and_then(|step| step.key);
+        // Of a merge, the last input is what was put on the others.
+        let of = |id: VertexId| if graph.vertex(id).op == Op::Merge { graph.inputs(id).last().copied() } else { None };
+        let key = solved.steps.get(&of(id).unwrap_or(id)).and_then(|step| step.key);
         let record = key.map(|key| store.record(&key)).transpose()?.flatten();
         added.push(record.map_or(1, |record| record.layers.len()));
         next = below.and_then(|slot| graph.inputs(id).get(usize::from(slot.0)).copied());

@@ -2,7 +2,7 @@
 //! base image.
 //!
 //! Both sides are brought to one form: what each vertex does, with its inputs by their names, under its own name. A
-//! link's merge counts as the copy it is made of, and a file that is made for one command counts as part of it.
+//! file that is made for one command counts as part of it.
 
 mod ours;
 mod theirs;
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use oci::{Digest, ImageConfig, Platform, Reference};
-use parser::lower::{BaseImage, ImageError, Images, Lowered, Request, lower};
+use parser::lower::{BaseImage, Entitlement, ImageError, Images, Lowered, Request, lower};
 use parser::{Diagnostic, Dockerfile};
 use serde_json::{Value, json};
 
@@ -51,7 +51,13 @@ fn platform() -> Platform {
 
 /// As the corpus was made: for one platform, without build arguments.
 pub(super) fn request() -> Request {
-    Request { platforms: vec![platform()], build_platform: Some(platform()), ..Request::default() }
+    Request {
+        platforms: vec![platform()],
+        build_platform: Some(platform()),
+        // BuildKit asks for these only when it runs what was lowered.
+        entitlements: Entitlement::ALL.into_iter().collect(),
+        ..Request::default()
+    }
 }
 
 pub(super) fn compare(case: &mut Case, row: &Value, file: &Dockerfile) {
@@ -70,7 +76,7 @@ fn graphs(case: &mut Case, theirs: &Value, lowered: &Lowered, images: StandIn) {
     asked_for.sort_by_key(Value::to_string);
     case.values("llb.images", &json!(asked_for), &json!(images.asked_for()));
     if theirs.get("image").is_some() {
-        let ours = serde_json::to_value(&lowered.config).unwrap_or_default();
+        let ours = serde_json::to_value(lowered.images.first().map(|image| &image.config)).unwrap_or_default();
         case.values("llb.image", &without_layers(&theirs["image"]), &without_layers(&ours));
     }
     let (theirs, ours) = (theirs::ops(theirs), ours::ops(lowered));

@@ -47,6 +47,7 @@ fn exec() -> ExecOp {
                 readonly: true,
             },
         ],
+        devices: Vec::new(),
         proxy_env: vec!["HTTP_PROXY=http://proxy".to_owned()],
     }
 }
@@ -66,6 +67,7 @@ fn copy() -> Copy {
         allow_empty_wildcard: true,
         include_patterns: vec![],
         exclude_patterns: vec!["*.md".to_owned()],
+        required_paths: Vec::new(),
         replace_existing: false,
         mtime: None,
     }
@@ -130,6 +132,39 @@ fn fields_of_a_copy() {
             blake3:6a07aa60888abe6dbff8e3c147e85d4a720d091746c8070338acfb2d27c86709
         "#]],
     );
+}
+
+#[test]
+fn fields_of_sources() {
+    let git = Git {
+        reference: Some("main".to_owned()),
+        checksum: Some("1234567".to_owned()),
+        keep_git_dir: true,
+        ..Git::new("git@example.com:a/b.git", Some("default"))
+    };
+    check(
+        &Op::Source(SourceOp::Git(Box::new(git))),
+        expect![[r#"
+            version = 1
+            op = git
+            url = git@example.com:a/b.git
+            reference = main
+            checksum = 1234567
+            keep_git_dir = true
+            blake3:ac508b29dcee849a8f4fda6828f9b984dc4e2c79f100044ce89a5ab33ec6625b
+        "#]],
+    );
+}
+
+#[test]
+fn fields_of_a_device_and_of_a_required_path() {
+    let devices = vec![crate::op::Device { name: "vendor.com/gpu=all".to_owned(), required: true }];
+    let with = fields(&Op::Exec(ExecOp { devices, ..exec() }));
+    let names: Vec<&str> = with.fields().iter().rev().take(2).map(|field| field.name.as_str()).collect();
+    assert_eq!(names, ["devices.0.required", "devices.0.name"]);
+    let copy = Copy { required_paths: vec!["/a".to_owned()], ..copy() };
+    let with = fields(&Op::File(FileOp { base: None, actions: vec![FileAction::Copy(Box::new(copy))] }));
+    assert_eq!(with.fields().last().map(|field| field.name.as_str()), Some("actions.0.required.0"));
 }
 
 #[test]

@@ -5,9 +5,9 @@
 //! handy, and each finding carries its phase; put in order at the end, the first error is BuildKit's, and the warnings
 //! before it are those that BuildKit has given by then.
 
+use super::Linted;
 use super::checks::Checks;
 use super::rule::{Origin, Rule, Rules};
-use super::Linted;
 use crate::ast::Node;
 use crate::diagnostic::MAX_ERRORS;
 use crate::{Diagnostic, Dockerfile, Span, place};

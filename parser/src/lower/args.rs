@@ -6,8 +6,9 @@ use oci::Platform;
 
 use super::env::Env;
 use super::parameters::GlobalArg;
-use super::{Request, Step, not_yet, refuse};
+use super::{Images, Request, Step, epoch, refuse};
 use crate::expand::{ExpandError, Lexer, Variables};
+use crate::instruction::mount::boolean;
 use crate::outline::Argument;
 use crate::{Diagnostic, Dockerfile, Span};
 
@@ -23,31 +24,61 @@ pub(super) struct Settled {
     pub build_args: BTreeMap<String, String>,
     pub lexer: Lexer,
     pub epoch: Option<i64>,
+    /// Before the names of steps stands what they are for.
+    pub name_platforms: bool,
+    /// Stands before the names of cache mounts.
+    pub cache_namespace: Option<String>,
+    pub hostname: Option<String>,
     /// What every process gets beside its environment.
     pub proxy_env: Vec<String>,
 }
 
-const EPOCH: &str = "SOURCE_DATE_EPOCH";
+pub(super) const EPOCH: &str = "SOURCE_DATE_EPOCH";
+const MULTI_PLATFORM: &str = "BUILDKIT_MULTI_PLATFORM";
+const CACHE_NAMESPACE: &str = "BUILDKIT_CACHE_MOUNT_NS";
+const HOSTNAME: &str = "BUILDKIT_SANDBOX_HOSTNAME";
 
-pub(super) fn settle(dockerfile: &Dockerfile, request: &Request) -> Step<Settled> {
-    let start = dockerfile.stages.first().map_or_else(Span::default, |stage| stage.head.span);
-    if request.platforms.len() > 1 {
-        return not_yet(start, "building for several platforms at once");
-    }
+/// Whether the images are to be told of by an index: those of several platforms, or as `BUILDKIT_MULTI_PLATFORM` says.
+pub(super) fn wants_index(dockerfile: &Dockerfile, request: &Request) -> Step<bool> {
+    let several = request.platforms.len() > 1;
+    let Some(text) = request.build_args.get(MULTI_PLATFORM).filter(|text| !text.is_empty()) else { return Ok(several) };
+    let message = match boolean(text) {
+        Some(false) if several => "several platforms cannot be built without an index".to_owned(),
+        Some(index) => return Ok(index),
+        None => format!("`{text}` is no `{MULTI_PLATFORM}`: expected `true` or `false`"),
+    };
+    refuse("InvalidBuildArg", start(dockerfile), message)
+}
+
+fn start(dockerfile: &Dockerfile) -> Span {
+    dockerfile.stages.first().map_or_else(Span::default, |stage| stage.head.span)
+}
+
+/// For one of the platforms that were asked for, or for the builder's own.
+pub(super) fn settle(
+    dockerfile: &Dockerfile,
+    request: &Request,
+    platform: Option<&Platform>,
+    images: &dyn Images,
+) -> Step<Settled> {
     let build_platform = request.build_platform.clone().unwrap_or_else(Platform::host);
-    let target_platform = request.platforms.first().unwrap_or(&build_platform).clone();
+    let target_platform = platform.unwrap_or(&build_platform).clone();
+    let not_empty = |name: &str| request.build_args.get(name).filter(|value| !value.is_empty()).cloned();
     let mut settled = Settled {
         globals: predefined(&build_platform, &target_platform, request, dockerfile),
         declared: BTreeMap::new(),
-        implicit_platform: request.platforms.is_empty(),
+        implicit_platform: platform.is_none(),
         target_platform,
         build_args: request.build_args.clone(),
         lexer: Lexer::new(dockerfile.tree.escape.char()),
         epoch: request.source_date_epoch,
+        name_platforms: wants_index(dockerfile, request)?,
+        cache_namespace: not_empty(CACHE_NAMESPACE),
+        hostname: not_empty(HOSTNAME).or_else(|| request.hostname.clone()),
         proxy_env: proxies(&request.build_args),
     };
     settled.read_global_args(dockerfile)?;
-    settled.read_epoch(dockerfile, start)?;
+    settled.read_epoch(dockerfile, request, images)?;
     Ok(settled)
 }
 
@@ -109,33 +140,23 @@ impl Settled {
     }
 
     /// A `SOURCE_DATE_EPOCH` that is a build argument or a global `ARG`.
-    fn read_epoch(&mut self, dockerfile: &Dockerfile, start: Span) -> Step<()> {
+    fn read_epoch(&mut self, dockerfile: &Dockerfile, request: &Request, images: &dyn Images) -> Step<()> {
         let given = self.build_args.get(EPOCH).cloned();
         let default = || self.globals.get(EPOCH).filter(|value| !value.is_empty()).map(str::to_owned);
-        let Some(value) = given.or_else(default) else { return Ok(()) };
+        let Some(value) = given.clone().or_else(default) else { return Ok(()) };
         let defined =
             dockerfile.meta_args.iter().find(|command| command.instruction.args.iter().any(|arg| arg.key == EPOCH));
-        let span = defined.map_or(start, |command| command.head.span);
-        if value.is_empty() {
-            self.epoch = None;
+        let span = defined.map_or_else(|| start(dockerfile), |command| command.head.span);
+        self.epoch = epoch::Sources { dockerfile, request, settled: self, images }.resolve(&value, span)?;
+        let seconds = self.epoch.map(|seconds| seconds.to_string());
+        if given.is_some() {
             self.build_args.remove(EPOCH);
-            self.globals.unset(EPOCH);
-            return Ok(());
+            self.build_args.extend(seconds.clone().map(|seconds| (EPOCH.to_owned(), seconds)));
         }
-        let names_stage =
-            dockerfile.stages.iter().any(|s| s.name.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(&value)));
-        match value.parse::<i64>() {
-            Ok(seconds) => self.epoch = Some(seconds),
-            Err(_) if names_stage || value == "context" => {
-                return not_yet(span, "taking `SOURCE_DATE_EPOCH` from the context or a stage");
-            }
-            Err(_) => {
-                return refuse(
-                    "InvalidEpoch",
-                    span,
-                    format!("`{value}` is no `SOURCE_DATE_EPOCH`: expected seconds since 1970"),
-                );
-            }
+        match (self.globals.get(EPOCH).is_some(), seconds) {
+            (true, Some(seconds)) => self.globals.set(EPOCH, &seconds),
+            (true, None) => self.globals.unset(EPOCH),
+            (false, _) => {}
         }
         Ok(())
     }

@@ -1,14 +1,15 @@
 //! `COPY` and `ADD`: sources, destination, owner and mode. Copies nothing.
 
 use graph::op::{Copy, Mode, Owner};
-use graph::{FileAction, FileOp, Op, Slot, Vertex, VertexId};
+use graph::{FileAction, FileOp, Meta, Op, Slot, SourceOp, VertexId};
 
 use super::inputs::{Inputs, MAX_INPUTS};
 use super::plan::Origin;
+use super::remote::{self, Remote};
 use super::stage::{Builder, Current, Layer, Place};
-use super::{CONTEXT, Step, not_yet, ownership, refuse};
+use super::{Step, ownership, refuse};
 use crate::expand::{Lexer, Quotes};
-use crate::instruction::{AddFiles, CopyFiles, InlineSource, SourcesAndDest};
+use crate::instruction::{AddFiles, CopyFiles, InlineSource, Link, SourcesAndDest};
 use crate::text::Text;
 use crate::{Span, path};
 
@@ -22,36 +23,43 @@ struct Transfer {
     chown: String,
     chmod: String,
     exclude: Vec<String>,
-    from: VertexId,
-    unpack: bool,
+    /// What paths are taken from.
+    from: Option<VertexId>,
+    unpack: Option<bool>,
     parents: bool,
+    link: Link,
+    /// By source, what is fetched instead.
+    remotes: Vec<Option<SourceOp>>,
 }
 
 impl Builder<'_> {
     pub(super) fn add(&mut self, current: &mut Current<'_>, add: &AddFiles, place: Place<'_>) -> Step<()> {
         let checksum = self.optional(current, add.checksum.as_ref(), place.span)?;
-        let sources = self.expand_all(current, &add.files.sources, place.span)?;
-        for source in &sources {
-            if is_git(source) {
-                return not_yet(place.span, &format!("`ADD` of a Git repository (`{source}`)"));
-            }
-            if is_http(source) {
-                return not_yet(place.span, &format!("`ADD` of a URL (`{source}`)"));
-            }
-        }
+        let mut transfer = self.transfer(current, &add.files, "ADD", place.span)?;
         if !checksum.is_empty() {
-            return refuse(
-                "InvalidChecksum",
-                place.span,
-                "`--checksum` is for the contents of URLs and Git repositories",
-            );
+            remote::check_checksum(&transfer.sources, place.span)?;
         }
-        let from = self.local(CONTEXT);
-        let mut transfer = self.transfer(current, &add.files, "ADD", from, place.span)?;
+        for source in &transfer.sources {
+            transfer.remotes.push(match remote::recognise(source, place.span)? {
+                None => None,
+                Some(Remote::Git(git)) => {
+                    let git = remote::added(&git, add, &checksum, place.span)?;
+                    Some(SourceOp::Git(Box::new(git)))
+                }
+                Some(Remote::Http(url)) => {
+                    let checksum = remote::checksum(&checksum, place.span)?;
+                    Some(remote::http(&url, &remote::file_name(&url), checksum))
+                }
+            });
+        }
+        if transfer.remotes.iter().any(Option::is_none) {
+            transfer.from = Some(self.main_context());
+        }
         transfer.chown = self.optional(current, add.chown.as_ref(), place.span)?;
         transfer.chmod = self.optional(current, add.chmod.as_ref(), place.span)?;
         transfer.exclude = add.exclude.iter().map(ToString::to_string).collect();
-        transfer.unpack = add.unpack.unwrap_or(true);
+        transfer.unpack = add.unpack;
+        transfer.link = add.link;
         self.place_files(current, transfer, place)
     }
 
@@ -62,27 +70,24 @@ impl Builder<'_> {
         from: Option<&Origin>,
         place: Place<'_>,
     ) -> Step<()> {
-        let sources = self.expand_all(current, &copy.files.sources, place.span)?;
-        if let Some(source) = sources.iter().find(|source| is_git(source) || is_http(source)) {
-            let error = crate::Diagnostic::error(
-                "RemoteCopySource",
-                place.span,
-                format!("`COPY` cannot take `{source}`: it is a URL"),
-            );
-            return Err(Box::new(error.with_hint("`ADD` takes URLs and Git repositories")));
+        let mut transfer = self.transfer(current, &copy.files, "COPY", place.span)?;
+        for source in &transfer.sources {
+            if remote::recognise(source, place.span)?.is_some() {
+                let message = format!("`COPY` cannot take `{source}`: it is a URL");
+                let error = crate::Diagnostic::error("RemoteCopySource", place.span, message);
+                return Err(Box::new(error.with_hint("`ADD` takes URLs and Git repositories")));
+            }
         }
         let from = match from {
-            None => self.local(CONTEXT),
-            Some(origin) => match self.origin(origin, place.span)? {
-                Some(vertex) => vertex,
-                None => self.empty(),
-            },
+            None => Some(self.main_context()),
+            Some(origin) => self.origin(origin, place.span)?,
         };
-        let mut transfer = self.transfer(current, &copy.files, "COPY", from, place.span)?;
+        transfer.from = Some(from.unwrap_or_else(|| self.empty()));
         transfer.chown = self.optional(current, copy.chown.as_ref(), place.span)?;
         transfer.chmod = self.optional(current, copy.chmod.as_ref(), place.span)?;
         transfer.exclude = copy.exclude.iter().map(ToString::to_string).collect();
         transfer.parents = copy.parents;
+        transfer.link = copy.link;
         self.place_files(current, transfer, place)
     }
 
@@ -95,7 +100,6 @@ impl Builder<'_> {
         current: &Current<'_>,
         files: &SourcesAndDest,
         keyword: &'static str,
-        from: VertexId,
         span: Span,
     ) -> Step<Transfer> {
         if files.sources.len() + files.inline.len() > MAX_INPUTS {
@@ -120,9 +124,11 @@ impl Builder<'_> {
             chown: String::new(),
             chmod: String::new(),
             exclude: Vec::new(),
-            from,
-            unpack: false,
+            from: None,
+            unpack: None,
             parents: false,
+            link: Link::Unlinked,
+            remotes: Vec::new(),
         })
     }
 
@@ -135,11 +141,44 @@ impl Builder<'_> {
         let patterns: usize = like.exclude_patterns.iter().map(|pattern| pattern.len() + size_of::<String>()).sum();
         let count = transfer.sources.len() + transfer.inline.len();
         self.charge(count.saturating_mul(like.dest.len() + patterns + size_of::<Copy>()), place.span)?;
-        let mut inputs = Inputs::on(current.state.root);
+        let source =
+            self.settled.lexer.word(place.source, &current.state.env).unwrap_or_else(|_| place.source.to_string());
+        let name = self.step_name(current, &source, place)?;
+        let mut meta = self.meta(current, name, place.span);
+        meta.no_cache = current.planned.no_cache;
+        let root = current.state.root;
+        let is_linked = transfer.link == Link::Linked && transfer.chmod.is_empty();
+        let base = root.filter(|_| !is_linked);
+        let mut inputs = Inputs::on(base);
+        let actions = self.copies(&like, &transfer, &mut inputs, &meta);
+        let op = Op::File(FileOp { base: base.map(|_| Slot(0)), actions });
+        let mut made = self.add_vertex(op, meta.clone(), inputs.vertices());
+        if let Some(root) = root.filter(|_| is_linked) {
+            let at = meta.name.len().saturating_sub(source.len());
+            if meta.name.is_char_boundary(at) {
+                meta.name.insert_str(at, "LINK ");
+            }
+            made = self.add_vertex(Op::Merge, meta, &[root, made]);
+        }
+        current.state.root = Some(made);
+        self.commit(current, created_by(&transfer), Layer::Made, place.span)
+    }
+
+    /// A copy of each source; what is fetched is named by `meta`, as the copy is.
+    fn copies(&mut self, like: &Copy, transfer: &Transfer, inputs: &mut Inputs, meta: &Meta) -> Vec<FileAction> {
         let mut actions = Vec::new();
-        for source in &transfer.sources {
-            let from = Some(inputs.slot(transfer.from));
-            actions.push(FileAction::Copy(Box::new(Copy { from, ..context_copy(&like, source, &transfer) })));
+        for (at, source) in transfer.sources.iter().enumerate() {
+            let copy = match transfer.remotes.get(at) {
+                Some(Some(remote)) => {
+                    let vertex = self.add_vertex(Op::Source(remote.clone()), meta.clone(), &[]);
+                    Copy { from: Some(inputs.slot(vertex)), ..remote_copy(like, remote, transfer) }
+                }
+                None | Some(None) => {
+                    let from = transfer.from.map(|from| inputs.slot(from));
+                    Copy { from, ..context_copy(like, source, transfer) }
+                }
+            };
+            actions.push(FileAction::Copy(Box::new(copy)));
         }
         for source in &transfer.inline {
             let vertex = self.here_document(source);
@@ -147,14 +186,7 @@ impl Builder<'_> {
             let src = path::rooted(&source.path);
             actions.push(FileAction::Copy(Box::new(Copy { from, src, ..like.clone() })));
         }
-        let source =
-            self.settled.lexer.word(place.source, &current.state.env).unwrap_or_else(|_| place.source.to_string());
-        let name = self.step_name(current, &source, place)?;
-        let mut meta = self.meta(current, name, place.span);
-        meta.no_cache = current.planned.no_cache;
-        let op = Op::File(FileOp { base: current.state.root.map(|_| Slot(0)), actions });
-        current.state.root = Some(self.graph.add(Vertex { op, meta }, inputs.vertices()));
-        self.commit(current, created_by(&transfer), Layer::Made, place.span)
+        actions
     }
 
     /// A filesystem with the here-document as its only file.
@@ -166,8 +198,8 @@ impl Builder<'_> {
             owner: None,
             mtime: None,
         };
-        let meta = graph::Meta { name: "[internal] preparing inline document".to_owned(), ..graph::Meta::default() };
-        self.graph.add(Vertex { op: Op::File(FileOp { base: None, actions: vec![file] }), meta }, &[])
+        let meta = Meta { name: "[internal] preparing inline document".to_owned(), ..Meta::default() };
+        self.add_vertex(Op::File(FileOp { base: None, actions: vec![file] }), meta, &[])
     }
 }
 
@@ -186,23 +218,46 @@ fn template(current: &Current<'_>, transfer: &Transfer, owner: Option<Owner>, mo
     }
 }
 
+/// The copy of what was fetched: a file by its name, a repository's tree as a whole.
+fn remote_copy(like: &Copy, remote: &SourceOp, transfer: &Transfer) -> Copy {
+    match remote {
+        SourceOp::Http { filename, .. } => Copy {
+            src: path::rooted(filename.as_deref().unwrap_or_default()),
+            unpack_archives: transfer.unpack.unwrap_or(false),
+            ..like.clone()
+        },
+        SourceOp::Git(_) | SourceOp::Image { .. } | SourceOp::Local { .. } => like.clone(),
+    }
+}
+
 /// The copy of a path of the context, a stage or an image.
 fn context_copy(like: &Copy, source: &str, transfer: &Transfer) -> Copy {
-    let (source, include_patterns) = match (transfer.parents, source.split_once("/./")) {
-        (false, _) => (source, Vec::new()),
-        (true, None) => ("/", vec![path::rooted(source)[1..].to_owned()]),
-        (true, Some((parent, kept))) => (parent, vec![path::rooted(kept)[1..].to_owned()]),
+    let (source, pattern) = match (transfer.parents, source.split_once("/./")) {
+        (false, _) => (source, None),
+        (true, None) => ("/", Some(path::rooted(source))),
+        (true, Some((parent, kept))) => (parent, Some(path::rooted(kept))),
     };
+    let required = pattern.as_ref().filter(|pattern| !has_wildcards(source) && !has_wildcards(pattern));
     Copy {
         src: path::rooted(source),
         follow_symlinks: true,
         dir_contents_only: true,
-        unpack_archives: transfer.unpack,
+        unpack_archives: transfer.unpack.unwrap_or(transfer.keyword == "ADD"),
         allow_wildcard: true,
         allow_empty_wildcard: true,
-        include_patterns,
+        required_paths: required.map(|pattern| path::rooted(&format!("{source}{pattern}"))).into_iter().collect(),
+        include_patterns: pattern.map(|pattern| pattern[1..].to_owned()).into_iter().collect(),
         ..like.clone()
     }
+}
+
+fn has_wildcards(text: &str) -> bool {
+    let mut escaped = false;
+    text.chars().any(|c| {
+        let is_wildcard = !escaped && matches!(c, '*' | '?' | '[');
+        escaped = c == '\\' && !escaped;
+        is_wildcard
+    })
 }
 
 /// Everything of `from`, put into the root.
@@ -236,27 +291,6 @@ fn created_by(transfer: &Transfer) -> String {
     format!("{} # buildkit", words.join(" "))
 }
 
-fn is_http(source: &str) -> bool {
-    source.starts_with("http://") || source.starts_with("https://")
-}
-
-/// `git://…`, `ssh://…`, `git@host:path`, `https://….git`, a fragment or a query behind it.
-fn is_git(source: &str) -> bool {
-    if source.starts_with("git://") || source.starts_with("ssh://") {
-        return true;
-    }
-    if is_http(source) {
-        let end = source.find(['#', '?']).unwrap_or(source.len());
-        return source[..end].ends_with(".git");
-    }
-    let Some((user, rest)) = source.split_once('@') else { return false };
-    let Some((host, _)) = rest.split_once(':') else { return false };
-    let word = |text: &str, more: &[char]| {
-        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(&c))
-    };
-    word(user, &['-', '_']) && word(host, &['-', '_', '.'])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,16 +312,6 @@ mod tests {
         ];
         for (written, expected) in table {
             assert_eq!(destination("/work", written), expected, "{written}");
-        }
-    }
-
-    #[test]
-    fn what_is_remote() {
-        for source in ["git@github.com:a/b", "https://x/y.git#main:sub", "ssh://a/b", "http://x/y.git?ref=1"] {
-            assert!(is_git(source), "{source}");
-        }
-        for source in ["a@b", "https://x/y.tar", "github.com/a/b", "./git@x"] {
-            assert!(!is_git(source), "{source}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use graph::Environment;
+use graph::{Environment, Piece};
 
 use crate::expand::Variables;
 
@@ -17,7 +17,7 @@ pub(super) struct Env {
     slots: Vec<Option<Variable>>,
     at: HashMap<Arc<str>, usize>,
     /// For every `PIECE` slots what they hold, as far as it was asked for since they changed.
-    pieces: Vec<Option<Arc<[Arc<str>]>>>,
+    pieces: Vec<Option<Piece>>,
     /// All of it, if it was asked for since it changed.
     list: Option<Environment>,
 }

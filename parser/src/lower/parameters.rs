@@ -155,7 +155,7 @@ fn first_of_each<'a>(all: impl Iterator<Item = &'a Access>) -> Vec<Access> {
 fn below(stage: usize, plan: &Plan<'_>) -> Option<usize> {
     match plan.stages[stage].base {
         Origin::Stage(base) => Some(base),
-        Origin::Scratch | Origin::Image(_) | Origin::Local(_) => None,
+        Origin::Scratch | Origin::Image(_) | Origin::Context(_) => None,
     }
 }
 
@@ -173,7 +173,7 @@ fn in_order(plan: &Plan<'_>) -> Vec<usize> {
         let mut needed: Vec<usize> = sources
             .filter_map(|source| match source {
                 Origin::Stage(at) => Some(*at),
-                Origin::Scratch | Origin::Image(_) | Origin::Local(_) => None,
+                Origin::Scratch | Origin::Image(_) | Origin::Context(_) => None,
             })
             .collect();
         needed.reverse();

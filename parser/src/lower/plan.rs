@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use oci::{Platform, Reference};
 
 use super::args::{Settled, expanded};
-use super::{BaseImage, NamedContext, NoCache, Request, Step, refuse};
+use super::{BaseImage, Layout, NamedContext, NoCache, Request, Step, named, refuse};
 use crate::expand::{NoVariables, Variables};
 use crate::instruction::{Command, Instruction, Stage};
 use crate::{Diagnostic, Dockerfile, Span};
@@ -20,8 +20,10 @@ pub(super) struct Plan<'a> {
     pub target: usize,
     /// By stage: whether the target leads to it.
     pub reachable: Vec<bool>,
-    resolved: BTreeMap<(Reference, String), BaseImage>,
+    resolved: BTreeMap<(Asked, String), BaseImage>,
     names: HashMap<String, usize>,
+    /// What commands copy and mount that is no stage of the file, once for each time. It is counted on from the stages.
+    outside: Vec<Origin>,
     contexts: &'a BTreeMap<String, NamedContext>,
     settled: &'a Settled,
 }
@@ -35,6 +37,10 @@ pub(super) struct Planned<'a> {
     pub label: String,
     /// How many steps are shown.
     pub total: usize,
+    /// The number of its base among them, and how many there were when the base was named. As in BuildKit, a base is
+    /// named again each time the images are looked over before its stage is known to be needed.
+    pub base_step: (usize, usize),
+    base_named: bool,
     pub no_cache: bool,
     /// The variables that its `FROM` is made of.
     pub uses: BTreeSet<String>,
@@ -55,15 +61,15 @@ pub(super) enum Origin {
     /// By position in the file.
     Stage(usize),
     Image(Reference),
-    /// A directory of the executor's.
-    Local(String),
+    /// A named context, by its name.
+    Context(String),
 }
 
-/// What commands copy and mount that is no stage of the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outside {
-    Nothing,
-    Something,
+/// An image that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Asked {
+    Registry(Reference),
+    Layout(Layout),
 }
 
 impl<'a> Plan<'a> {
@@ -74,6 +80,7 @@ impl<'a> Plan<'a> {
             reachable: Vec::new(),
             resolved: BTreeMap::new(),
             names: HashMap::new(),
+            outside: Vec::new(),
             contexts: &request.contexts,
             settled,
         };
@@ -85,10 +92,10 @@ impl<'a> Plan<'a> {
             plan.stages.push(planned);
         }
         plan.target = plan.find_target(request.target.as_deref(), dockerfile)?;
-        let outside = plan.tie_commands()?;
+        plan.tie_commands()?;
         plan.check_cycles()?;
         // As BuildKit: the only filesystem of a build needs no name.
-        if plan.stages.len() == 1 && outside == Outside::Nothing {
+        if plan.stages.len() == 1 && plan.outside.is_empty() {
             plan.stages[0].label.clear();
         }
         plan.reachable = plan.reach();
@@ -111,9 +118,9 @@ impl<'a> Plan<'a> {
         let mut uses = base.matched;
         let platform =
             stage.platform.as_deref().map(|platform| self.platform(platform, span, &mut uses)).transpose()?;
-        let replaced = stage.name.as_deref().and_then(|name| self.contexts.get(name));
+        let replaced = stage.name.as_deref().and_then(|name| self.contexts.get_key_value(name));
         let base = match (replaced, self.names.get(&base.text)) {
-            (Some(context), _) => origin(context),
+            (Some((name, context)), _) => self.origin(name, context, span)?,
             (None, Some(stage)) => Origin::Stage(*stage),
             (None, None) => self.image(&base.text, span)?,
         };
@@ -133,10 +140,14 @@ impl<'a> Plan<'a> {
             commands,
             label: stage.name.as_deref().map_or_else(|| format!("stage-{index}"), str::to_owned),
             total: if replaced.is_some() { 0 } else { total },
+            base_step: (0, 0),
+            base_named: false,
             no_cache: match no_cache {
                 NoCache::None => false,
                 NoCache::All => true,
-                NoCache::Stages(names) => stage.name.as_deref().is_some_and(|name| names.contains(name)),
+                NoCache::Stages(names) => {
+                    stage.name.as_deref().is_some_and(|name| names.iter().any(|asked| asked.eq_ignore_ascii_case(name)))
+                }
             },
             uses: if replaced.is_some() { BTreeSet::new() } else { uses },
             triggered: replaced.is_some(),
@@ -164,9 +175,6 @@ impl<'a> Plan<'a> {
         if name == "scratch" {
             return Ok(Origin::Scratch);
         }
-        if let Some(context) = self.contexts.get(name) {
-            return Ok(origin(context));
-        }
         let reference: Reference = name.parse().map_err(|error: oci::reference::ReferenceError| {
             let known: Vec<&str> = self.names.keys().map(String::as_str).collect();
             let stage = known.iter().find(|known| known.eq_ignore_ascii_case(name));
@@ -176,9 +184,47 @@ impl<'a> Plan<'a> {
                 None => error,
             })
         })?;
-        let context =
-            self.contexts.get(&reference.familiar()).or_else(|| self.contexts.get(&reference.familiar_name()));
-        Ok(context.map_or(Origin::Image(reference), origin))
+        match named::of_image(self.contexts, &reference) {
+            Some((name, context)) => self.origin(name, context, span),
+            None => Ok(Origin::Image(reference)),
+        }
+    }
+
+    fn origin(&self, name: &str, context: &NamedContext, span: Span) -> Step<Origin> {
+        match context {
+            NamedContext::Scratch => Ok(Origin::Scratch),
+            NamedContext::Target(stage) => match self.names.get(&stage.to_lowercase()) {
+                Some(stage) => Ok(Origin::Stage(*stage)),
+                None => refuse(
+                    "UndefinedStage",
+                    span,
+                    format!("the context `{name}` is the stage `{stage}`, and no stage before this has that name"),
+                ),
+            },
+            NamedContext::Image(_)
+            | NamedContext::OciLayout(_)
+            | NamedContext::Local(_)
+            | NamedContext::Git(_)
+            | NamedContext::Http(_) => Ok(Origin::Context(name.to_owned())),
+        }
+    }
+
+    /// What a context stands for.
+    pub fn context(&self, name: &str) -> &'a NamedContext {
+        self.contexts.get(name).expect("an origin is made of a context that is there")
+    }
+
+    /// The image that a filesystem is.
+    pub fn asked(&self, origin: &Origin) -> Option<Asked> {
+        match origin {
+            Origin::Image(reference) => Some(Asked::Registry(reference.clone())),
+            Origin::Context(name) => match self.context(name) {
+                NamedContext::Image(reference) => Some(Asked::Registry(reference.clone())),
+                NamedContext::OciLayout(layout) => Some(Asked::Layout(layout.clone())),
+                _ => None,
+            },
+            Origin::Scratch | Origin::Stage(_) => None,
+        }
     }
 
     fn find_target(&self, target: Option<&str>, dockerfile: &Dockerfile) -> Step<usize> {
@@ -197,20 +243,22 @@ impl<'a> Plan<'a> {
         Err(Box::new(error.with_hint(hint)))
     }
 
-    /// Gives each command its sources, and says whether any is no stage.
-    fn tie_commands(&mut self) -> Step<Outside> {
-        let mut outside = false;
+    /// Gives each command its sources.
+    fn tie_commands(&mut self) -> Step<()> {
         for at in 0..self.stages.len() {
             for command in 0..self.stages[at].commands.len() {
                 let sources = self.sources(&self.stages[at].commands[command].command)?;
-                let mounts = matches!(self.stages[at].commands[command].command.instruction, Instruction::Run(_));
-                outside |= sources
-                    .iter()
-                    .any(|source| !matches!(source, Some(Origin::Stage(_))) && (mounts || source.is_some()));
+                self.count_outside(&sources);
                 self.stages[at].commands[command].sources = sources;
             }
         }
-        Ok(if outside { Outside::Something } else { Outside::Nothing })
+        Ok(())
+    }
+
+    fn count_outside(&mut self, sources: &[Option<Origin>]) {
+        let outside = sources.iter().filter(|source| !matches!(source, Some(Origin::Stage(_))));
+        // A mount without a source counts as one of nothing.
+        self.outside.extend(outside.map(|source| source.clone().unwrap_or(Origin::Scratch)));
     }
 
     /// What a command copies or mounts from.
@@ -233,11 +281,13 @@ impl<'a> Plan<'a> {
             return Err(Box::new(error));
         }
         if let Ok(index) = from.parse::<usize>() {
-            return if index < self.stages.len() {
-                Ok(Origin::Stage(index))
-            } else {
-                let last = self.stages.len() - 1;
-                refuse("UndefinedStage", span, format!("there is no stage {index}: the last one is {last}"))
+            let last = self.stages.len() - 1;
+            return match (index <= last, self.outside.get(index.wrapping_sub(last + 1))) {
+                (true, _) => Ok(Origin::Stage(index)),
+                (false, Some(outside)) => Ok(outside.clone()),
+                (false, None) => {
+                    refuse("UndefinedStage", span, format!("there is no stage {index}: the last one is {last}"))
+                }
             };
         }
         self.named(from, span)
@@ -254,13 +304,6 @@ impl<'a> Plan<'a> {
             Some(stage) => Ok(Origin::Stage(*stage)),
             None => self.image(name, span),
         }
-    }
-}
-
-fn origin(context: &NamedContext) -> Origin {
-    match context {
-        NamedContext::Image(reference) => Origin::Image(reference.clone()),
-        NamedContext::Local(name) => Origin::Local(name.clone()),
     }
 }
 

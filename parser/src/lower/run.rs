@@ -1,15 +1,17 @@
 //! `RUN`: its command, here-documents, mounts and network. Runs nothing.
 
-use graph::op::{MountKind, Security as OpSecurity, Sharing as OpSharing};
-use graph::{ExecOp, Op, Slot, Vertex};
+use graph::op::{Device, MountKind, Security as OpSecurity};
+use graph::{ExecOp, Op, Slot};
 
+use super::env::Env;
 use super::inputs::{Inputs, MAX_INPUTS};
+use super::mounts::{self, AGENT};
 use super::plan::Origin;
 use super::stage::{Builder, Current, Layer, Place, with_shell};
-use super::{CONTEXT, Step, not_yet, refuse};
+use super::{Entitlement, Step, refuse};
+use crate::Span;
 use crate::expand::{Lexer, Quotes, Unset, Variables};
-use crate::instruction::{Form, InlineFile, Mount, MountKind as Kind, Network, Run, Security, Sharing, mount};
-use crate::{Diagnostic, Span, path};
+use crate::instruction::{Form, InlineFile, Network, Run, Security};
 
 /// Where here-documents with an interpreter of their own are run from.
 const SCRIPTS: &str = "/dev/pipes";
@@ -31,11 +33,15 @@ impl Builder<'_> {
         place: Place<'_>,
     ) -> Step<()> {
         let span = place.span;
-        if run.security == Security::Insecure {
-            return not_yet(span, "`RUN --security=insecure`");
+        let (network, security) = (self.network(run.network), security(run.security));
+        if network == graph::op::Network::Host {
+            self.needs(Entitlement::NetworkHost, "--network=host", span)?;
+        }
+        if security == OpSecurity::Insecure {
+            self.needs(Entitlement::SecurityInsecure, "--security=insecure", span)?;
         }
         if !run.devices.is_empty() {
-            return not_yet(span, "`RUN --device`");
+            self.needs(Entitlement::Device, "--device", span)?;
         }
         if run.mounts.len() > MAX_INPUTS {
             return refuse("TooManyMounts", span, format!("an instruction cannot have more than {MAX_INPUTS} mounts"));
@@ -43,30 +49,30 @@ impl Builder<'_> {
         let script = script(run, current, span)?;
         let args = with_shell(&current.state, run.command.form, script.args);
         let mut inputs = Inputs::on(current.state.root);
-        let mut mounts: Vec<graph::op::Mount> = script.file.into_iter().collect();
-        for (written, source) in run.mounts.iter().zip(sources) {
-            mounts.push(self.mount(current, written, source.as_ref(), &mut inputs, span)?);
-        }
-        // Outer directories first, whatever order they were written in.
-        mounts.sort_by(|a, b| a.target.cmp(&b.target));
-        let name = self.run_name(current, script.summary, place)?;
+        let mounts = self.mounts(current, (&run.mounts, sources), &mut inputs, span)?;
+        let name = self.run_name(current, script.summary, &mounts.in_environment, place)?;
         let mut meta = self.meta(current, name, span);
         meta.no_cache = current.planned.no_cache;
         self.charge_process(current, &args, span)?;
         let created_by = created_by(current, &args);
+        let mut env = current.state.env.list();
+        if let Some(socket) = mounts.agent.filter(|_| current.state.env.get(AGENT).is_none()) {
+            env = env.with(&format!("{AGENT}={socket}"));
+        }
         let op = ExecOp {
             root: current.state.root.map(|_| Slot(0)),
             args,
-            env: current.state.env.list(),
+            env,
             cwd: current.state.workdir().to_owned(),
             user: current.state.image.config.user.clone(),
-            hostname: self.request.hostname.clone(),
-            network: self.network(run.network),
-            security: OpSecurity::Sandbox,
-            mounts,
+            hostname: self.settled.hostname.clone(),
+            network,
+            security,
+            mounts: mounts::in_order(mounts.mounts, script.file),
+            devices: run.devices.iter().map(device).collect(),
             proxy_env: self.settled.proxy_env.clone(),
         };
-        current.state.root = Some(self.graph.add(Vertex { op: Op::Exec(op), meta }, inputs.vertices()));
+        current.state.root = Some(self.add_vertex(Op::Exec(op), meta, inputs.vertices()));
         self.commit(current, created_by, Layer::Made, span)
     }
 
@@ -88,80 +94,45 @@ impl Builder<'_> {
         self.charge(env + args + build_args + state.workdir().len() + state.image.config.user.len(), span)
     }
 
-    fn run_name(&mut self, current: &mut Current<'_>, summary: Option<String>, place: Place<'_>) -> Step<String> {
+    /// `secrets`: the names of variables that are secrets.
+    fn run_name(
+        &mut self,
+        current: &mut Current<'_>,
+        summary: Option<String>,
+        secrets: &[String],
+        place: Place<'_>,
+    ) -> Step<String> {
         let written = match summary {
             Some(summary) => format!("{} ({summary})", place.source),
             None => place.source.to_string(),
         };
         let lexer = Lexer { quotes: Quotes::Kept, unset: Unset::Kept, ..self.settled.lexer };
-        let shown = lexer.word(&written, &current.state.env).unwrap_or(written);
+        let variables = Masked { env: &current.state.env, secrets };
+        let shown = lexer.word(&written, &variables).unwrap_or(written);
         self.step_name(current, &shown, place)
     }
+}
 
-    fn mount(
-        &mut self,
-        current: &Current<'_>,
-        written: &str,
-        source: Option<&Origin>,
-        inputs: &mut Inputs,
-        span: Span,
-    ) -> Step<graph::op::Mount> {
-        let lexer = self.settled.lexer;
-        let mut expand = |text: &str| lexer.word(text, &current.state.env).map_err(|error| error.to_string());
-        let mount = mount::parse(written, &mut expand).map_err(|error| {
-            let diagnostic = Diagnostic::error("InvalidMount", span, error.message);
-            Box::new(match error.hint {
-                Some(hint) => diagnostic.with_hint(hint),
-                None => diagnostic,
-            })
-        })?;
-        self.charge(mount.id.len() + mount.source.len(), span)?;
-        self.parameters.mount(&mount, span);
-        match mount.kind {
-            Kind::Secret => return not_yet(span, "`RUN --mount=type=secret`"),
-            Kind::Ssh => return not_yet(span, "`RUN --mount=type=ssh`"),
-            Kind::Bind | Kind::Cache | Kind::Tmpfs => {}
-        }
-        let target = path::clean(&path::resolve(current.state.workdir(), &mount.target));
-        self.charge(target.len(), span)?;
-        if target == "/" {
-            return refuse(
-                "InvalidMountTarget",
-                span,
-                "a mount cannot stand in the place of the root: expected another `target`",
-            );
-        }
-        let kind = match mount.kind {
-            Kind::Tmpfs => MountKind::Tmpfs { size: u64::try_from(mount.size_limit).ok().filter(|size| *size > 0) },
-            Kind::Bind | Kind::Cache | Kind::Secret | Kind::Ssh => self.mount_from(&mount, source, inputs, span)?,
-        };
-        Ok(graph::op::Mount { target, kind, readonly: mount.read_only })
+fn security(asked: Security) -> OpSecurity {
+    match asked {
+        Security::Sandbox => OpSecurity::Sandbox,
+        Security::Insecure => OpSecurity::Insecure,
     }
+}
 
-    fn mount_from(&mut self, mount: &Mount, from: Option<&Origin>, inputs: &mut Inputs, span: Span) -> Step<MountKind> {
-        let vertex = match from {
-            Some(origin) => self.origin(origin, span)?,
-            None if mount.kind == Kind::Cache => None,
-            None => Some(self.local(CONTEXT)),
-        };
-        let from = vertex.map(|vertex| inputs.slot(vertex));
-        let source = path::rooted(&mount.source);
-        if mount.kind == Kind::Bind {
-            return Ok(MountKind::Bind { from, source });
-        }
-        Ok(MountKind::Cache {
-            id: if mount.id.is_empty() { path::clean(&mount.target) } else { mount.id.to_string() },
-            sharing: match mount.sharing {
-                None | Some(Sharing::Shared) => OpSharing::Shared,
-                Some(Sharing::Private) => OpSharing::Private,
-                Some(Sharing::Locked) => OpSharing::Locked,
-            },
-            from,
-            source,
-            mode: mount.mode.unwrap_or(0o755),
-            uid: mount.uid.unwrap_or(0),
-            gid: mount.gid.unwrap_or(0),
-        })
+fn device(device: &crate::instruction::Device) -> Device {
+    Device { name: device.name.to_string(), required: device.required }
+}
+
+/// An environment whose secrets are not shown.
+struct Masked<'a> {
+    env: &'a Env,
+    secrets: &'a [String],
+}
+
+impl Variables for Masked<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        if self.secrets.iter().any(|secret| secret == name) { Some("****") } else { self.env.get(name) }
     }
 }
 

@@ -2,23 +2,26 @@
 //! Knows nothing of other stages but their last vertices. `RUN` is in `run`, `COPY` and `ADD` are in `copy`,
 //! what changes the config alone is in `config`.
 
+mod names;
 mod sources;
 mod state;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
-use graph::{FileAction, FileOp, Graph, Meta, Op, Slot, Source, Vertex, VertexId};
+use graph::{FileAction, FileOp, Graph, Meta, Op, Slot, VertexId};
 use oci::image::History;
-use oci::{ImageConfig, Platform, Reference};
+use oci::{ImageConfig, Platform};
 
 use super::args::{Settled, expanded};
 use super::env::{self, Env};
 use super::parameters::Parameters;
 use super::plan::{Origin, Plan, Planned, PlannedCommand};
-use super::{Lowered, Request, Step, history, refuse};
+use super::{Built, Request, Step, history, refuse};
 use crate::instruction::Instruction;
+use crate::outline::Outline;
 use crate::text::Text;
 use crate::{Span, path};
+use names::{lines, numbered, stage_name};
 use state::scratch;
 pub(super) use state::{State, arguments, with_shell};
 
@@ -28,20 +31,27 @@ const MAX_TEXT: usize = 512 << 20;
 /// What a process finds where the image sets no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// What the images of several platforms have in common.
+#[derive(Default)]
+pub(super) struct Shared {
+    pub graph: Graph,
+    /// By the name that the executor knows it by.
+    pub locals: BTreeMap<String, VertexId>,
+    empty: Option<VertexId>,
+    /// How many bytes of text are held.
+    spent: usize,
+}
+
 /// Makes the graph.
 pub(super) struct Builder<'p> {
     plan: &'p Plan<'p>,
     pub settled: &'p Settled,
     pub request: &'p Request,
-    pub graph: Graph,
+    shared: &'p mut Shared,
     /// By stage: its filesystem, once it is built.
     roots: Vec<Option<Option<VertexId>>>,
     /// By stage: its state, while stages that stand on it are to come.
     states: Vec<Option<State>>,
-    images: BTreeMap<(Reference, String), Option<VertexId>>,
-    locals: BTreeMap<String, VertexId>,
-    empty: Option<VertexId>,
-    spent: usize,
     pub parameters: Parameters,
 }
 
@@ -64,23 +74,19 @@ pub(super) struct Place<'c> {
 }
 
 impl<'p> Builder<'p> {
-    pub fn new(plan: &'p Plan<'p>, settled: &'p Settled, request: &'p Request) -> Self {
+    pub fn new(plan: &'p Plan<'p>, settled: &'p Settled, request: &'p Request, shared: &'p mut Shared) -> Self {
         Self {
             plan,
             settled,
             request,
-            graph: Graph::new(),
+            shared,
             roots: vec![None; plan.stages.len()],
             states: plan.stages.iter().map(|_| None).collect(),
-            images: BTreeMap::new(),
-            locals: BTreeMap::new(),
-            empty: None,
-            spent: 0,
             parameters: Parameters::of_stages(plan.stages.len()),
         }
     }
 
-    pub fn build(mut self) -> Step<Lowered> {
+    pub fn build(mut self) -> Step<(Built, Outline)> {
         let mut uses = vec![0_usize; self.plan.stages.len()];
         uses[self.plan.target] = 1;
         let reachable = |at: &usize| self.plan.reachable[*at];
@@ -101,7 +107,7 @@ impl<'p> Builder<'p> {
         Ok(self.finish(state))
     }
 
-    fn finish(self, mut state: State) -> Lowered {
+    fn finish(self, mut state: State) -> (Built, Outline) {
         let platform =
             if self.settled.implicit_platform { state.image.platform() } else { self.settled.target_platform.clone() };
         if !self.settled.implicit_platform {
@@ -118,26 +124,16 @@ impl<'p> Builder<'p> {
         if !self.request.labels.is_empty() {
             state.image.config.labels.get_or_insert_default().extend(self.request.labels.clone());
         }
-        Lowered {
-            outline: self.parameters.outline(self.plan, self.settled),
-            graph: self.graph,
-            target: state.root,
-            config: state.image,
-            platform,
-            contexts: self.locals.into_keys().collect::<BTreeSet<_>>(),
-            source_date_epoch: self.settled.epoch,
-            warnings: Vec::new(),
-        }
+        let outline = self.parameters.outline(self.plan, self.settled);
+        let epoch = self.settled.epoch;
+        (Built { platform, target: state.root, config: state.image, source_date_epoch: epoch }, outline)
     }
 
     fn stage(&mut self, at: usize, uses: &mut [usize]) -> Step<State> {
         self.parameters.enter(at);
         let planned = &self.plan.stages[at];
-        let mut current = Current { planned, state: self.begin(planned, uses)?, step: 0, has_cmd: false };
-        if matches!(planned.base, Origin::Image(_)) && planned.total > 0 {
-            // The base took the first number.
-            current.step = 1;
-        }
+        let step = planned.base_step.0;
+        let mut current = Current { planned, state: self.begin(planned, uses)?, step, has_cmd: false };
         let state = &mut current.state;
         let environment = state.image.config.env.get_or_insert_default();
         if state.platform.os != "windows" && !environment.iter().any(|variable| env::split(variable).0 == "PATH") {
@@ -186,26 +182,24 @@ impl<'p> Builder<'p> {
                 state.image.config.on_build = None;
                 Ok(state)
             }
-            Origin::Image(reference) => {
-                let root = self.image(reference, platform, Some(planned))?;
-                let image = self.plan.base_image(reference, Some(platform)).expect("what is reachable was resolved");
+            origin @ (Origin::Image(_) | Origin::Context(_)) => {
+                let root = self.base(planned, platform)?;
+                let Some(image) = self.plan.image_of(origin, Some(platform)) else {
+                    return Ok(fresh(root, scratch(platform), platform));
+                };
                 let mut config = image.config.clone();
                 config.created = None;
                 config.config.on_build = None;
                 Ok(fresh(root, config, platform))
             }
             Origin::Scratch => Ok(fresh(None, scratch(&self.settled.target_platform), &self.settled.target_platform)),
-            Origin::Local(name) => {
-                let root = self.local_root(name, span)?;
-                Ok(fresh(Some(root), scratch(platform), platform))
-            }
         }
     }
 
     /// Counts text that the build holds; hostile files make it grow without end.
     pub fn charge(&mut self, bytes: usize, span: Span) -> Step<()> {
-        self.spent = self.spent.saturating_add(bytes);
-        if self.spent <= MAX_TEXT {
+        self.shared.spent = self.shared.spent.saturating_add(bytes);
+        if self.shared.spent <= MAX_TEXT {
             return Ok(());
         }
         refuse(
@@ -248,7 +242,9 @@ impl<'p> Builder<'p> {
             return Ok(format!("{}{rest}", keyword.to_uppercase()));
         }
         current.step += 1;
-        Ok(format!("{}{trigger}{}{rest}", numbered(current.planned, current.step), keyword.to_uppercase()))
+        let platforms = self.settled.name_platforms.then(|| names::platforms(&current.state));
+        let prefix = numbered(current.planned, (current.step, current.planned.total), platforms.as_deref());
+        Ok(format!("{prefix}{trigger}{}{rest}", keyword.to_uppercase()))
     }
 
     pub fn meta(&self, current: &Current<'_>, name: String, span: Span) -> Meta {
@@ -318,7 +314,7 @@ impl<'p> Builder<'p> {
         let meta = self.meta(current, name, place.span);
         let op = Op::File(FileOp { base: current.state.root.map(|_| Slot(0)), actions: vec![action] });
         let inputs: Vec<VertexId> = current.state.root.into_iter().collect();
-        current.state.root = Some(self.graph.add(Vertex { op, meta }, &inputs));
+        current.state.root = Some(self.add_vertex(op, meta, &inputs));
         self.commit(current, shown, Layer::Made, place.span)
     }
 }
@@ -328,25 +324,4 @@ impl<'p> Builder<'p> {
 pub(super) enum Layer {
     Made,
     Empty,
-}
-
-/// `[build 2/12] `
-fn numbered(planned: &Planned<'_>, step: usize) -> String {
-    if planned.total == 0 {
-        return String::new();
-    }
-    let width = planned.total.ilog10() as usize + 1;
-    let space = if planned.label.is_empty() { "" } else { " " };
-    format!("[{}{space}{step:>width$}/{}] ", planned.label, planned.total)
-}
-
-fn stage_name(planned: &Planned<'_>) -> String {
-    match planned.stage.name.as_deref() {
-        Some(name) => name.to_owned(),
-        None => planned.label.strip_prefix("stage-").unwrap_or("0").to_owned(),
-    }
-}
-
-fn lines(span: Span) -> Source {
-    Source { first_line: span.first_line, last_line: span.last_line }
 }

@@ -55,7 +55,7 @@ fn describe(text: &str, request: &Request) -> String {
                     let _ = writeln!(out, "    {:?} {:?} {}", exec.args, exec.env, exec.cwd);
                 }
             }
-            for line in lowered.config.history.iter().filter_map(|line| line.created_by.as_deref()) {
+            for line in lowered.images[0].config.history.iter().filter_map(|line| line.created_by.as_deref()) {
                 let _ = writeln!(out, "| {line}");
             }
         }
@@ -118,7 +118,7 @@ fn triggers_of_the_base_run_first_and_bring_their_images() {
     check(
         "FROM onbuild\nRUN own\n",
         expect![[r#"
-            0 () [1/4] FROM docker.io/library/onbuild:latest
+            0 () [1/2] FROM docker.io/library/onbuild:latest
             1 (0) [2/4] ONBUILD RUN trigger
                 ["/bin/sh", "-c", "trigger"] ["PATH=/bin"] /
             2 () FROM docker.io/library/extra:latest
@@ -133,20 +133,30 @@ fn triggers_of_the_base_run_first_and_bring_their_images() {
 }
 
 #[test]
-fn what_is_not_done_yet_is_refused_by_name_and_line() {
+fn what_needs_to_be_allowed() {
     let table = [
-        ("FROM a\nRUN --mount=type=secret,id=x y\n", "line 2: `RUN --mount=type=secret` is not supported yet\n"),
-        ("FROM a\nRUN --mount=type=ssh y\n", "line 2: `RUN --mount=type=ssh` is not supported yet\n"),
-        ("FROM a\nRUN --security=insecure y\n", "line 2: `RUN --security=insecure` is not supported yet\n"),
-        ("FROM a\nADD http://x/y /\n", "line 2: `ADD` of a URL (`http://x/y`) is not supported yet\n"),
+        ("FROM a\nRUN --network=host y\n", Entitlement::NetworkHost, "network.host", "--network=host"),
         (
-            "FROM a\nADD https://x/y.git /\n",
-            "line 2: `ADD` of a Git repository (`https://x/y.git`) is not supported yet\n",
+            "FROM a\nRUN --security=insecure y\n",
+            Entitlement::SecurityInsecure,
+            "security.insecure",
+            "--security=insecure",
         ),
+        ("FROM a\nRUN --device=v.com/c=d y\n", Entitlement::Device, "device", "--device"),
     ];
-    for (text, expected) in table {
-        assert_eq!(describe(text, &request()), expected, "{text}");
+    for (text, entitlement, name, flag) in table {
+        let errors = lower_text(text, &request()).expect_err("it is not allowed");
+        assert_eq!(errors[0].span.first_line, 2);
+        assert_eq!(errors[0].message, format!("{name} is not allowed: `RUN {flag}` asks for it"));
+        assert_eq!(
+            errors[0].hint.as_deref(),
+            Some(format!("if you trust this Dockerfile, allow it with `--allow {name}`").as_str())
+        );
+        let allowed = Request { entitlements: [entitlement].into(), ..request() };
+        assert!(lower_text(text, &allowed).is_ok(), "{text}");
     }
+    let all_steps = Request { network: graph::op::Network::Host, ..request() };
+    assert!(lower_text("FROM a\nRUN --network=host y\n", &all_steps).is_ok());
 }
 
 #[test]

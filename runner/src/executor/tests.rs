@@ -266,6 +266,7 @@ fn exec(args: &[&str]) -> ExecOp {
         network: graph::op::Network::None,
         security: graph::op::Security::Sandbox,
         mounts: Vec::new(),
+        devices: Vec::new(),
         proxy_env: Vec::new(),
     }
 }

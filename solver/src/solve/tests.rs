@@ -149,6 +149,7 @@ impl Build {
             network: Network::Default,
             security: Security::Sandbox,
             mounts: Vec::new(),
+            devices: Vec::new(),
             proxy_env: Vec::new(),
         };
         self.add(Op::Exec(exec), command, inputs)

@@ -16,7 +16,7 @@ use super::STAND_IN;
 pub(super) fn ops(lowered: &Lowered) -> Value {
     let graph = &lowered.graph;
     let mut needed = vec![false; graph.len()];
-    let mut todo: Vec<VertexId> = lowered.target.into_iter().collect();
+    let mut todo: Vec<VertexId> = lowered.images.iter().filter_map(|image| image.target).collect();
     while let Some(id) = todo.pop() {
         if !std::mem::replace(&mut needed[id.index()], true) {
             todo.extend(graph.inputs(id));
@@ -31,7 +31,7 @@ pub(super) fn ops(lowered: &Lowered) -> Value {
             super::insert(&mut ops, own, op(&vertex.op, &name));
         }
     }
-    let target = lowered.target.map_or(Value::Null, |id| name(graph.vertex(id)));
+    let target = lowered.images.first().and_then(|image| image.target).map_or(Value::Null, |id| name(graph.vertex(id)));
     super::insert(&mut ops, String::new(), target);
     json!(ops)
 }
@@ -49,14 +49,30 @@ pub(super) fn line(lowered: &Lowered, at: &str) -> u64 {
 
 fn op(op: &Op, name: &dyn Fn(&graph::Slot) -> Value) -> Value {
     match op {
-        Op::Source(SourceOp::Image { reference, .. }) => json!({ "image": reference }),
-        Op::Source(SourceOp::Local { name }) => json!({ "local": name }),
-        Op::Source(_) | Op::Merge | Op::Diff => json!("unexpected"),
+        Op::Source(op) => source(op),
+        Op::Merge => json!({ "merge": [name(&graph::Slot(0)), name(&graph::Slot(1))] }),
+        Op::Diff => json!("unexpected"),
         Op::Exec(op) => exec(op, name),
         Op::File(file) => {
             let actions: Vec<Value> = file.actions.iter().map(|one| action(one, name)).collect();
             json!({ "base": file.base.as_ref().map(name), "actions": actions })
         }
+    }
+}
+
+fn source(source: &SourceOp) -> Value {
+    match source {
+        SourceOp::Image { reference, .. } => json!({ "image": reference }),
+        SourceOp::Local { name } => json!({ "local": name }),
+        SourceOp::Http { url, checksum, filename, .. } => {
+            json!({ "http": url, "checksum": checksum.map(|digest| digest.to_string()), "filename": filename })
+        }
+        SourceOp::Git(git) => json!({
+            "git": git.url, "reference": git.reference, "subdir": git.subdir, "checksum": git.checksum,
+            "keep": git.keep_git_dir, "skip submodules": git.skip_submodules, "commit times": git.commit_times,
+            "by commit": git.fetch_by_commit, "secrets": [git.auth_token_secret, git.auth_header_secret],
+            "ssh": git.ssh,
+        }),
     }
 }
 
@@ -81,7 +97,7 @@ fn exec(exec: &ExecOp, name: &dyn Fn(&graph::Slot) -> Value) -> Value {
         .mounts
         .iter()
         .filter(|mount| !mount.target.is_empty())
-        .map(|mount| json!({ "target": mount.target, "kind": kind(&mount.kind, name), "readonly": mount.readonly }))
+        .map(|mount| json!({ "target": mount.target, "kind": kind(&mount.kind, name), "readonly": mount.readonly && !is_given(&mount.kind) }))
         .collect();
     let variables: Vec<Value> = exec.mounts.iter().filter_map(|mount| variable(&mount.kind)).collect();
     let network = match exec.network {
@@ -97,7 +113,13 @@ fn exec(exec: &ExecOp, name: &dyn Fn(&graph::Slot) -> Value) -> Value {
         "root": exec.root.as_ref().map(name), "args": exec.args, "env": exec.env.iter().collect::<Vec<_>>(),
         "cwd": exec.cwd, "user": exec.user, "network": network, "security": security, "mounts": mounts,
         "secrets": variables,
+        "devices": exec.devices.iter().map(|device| json!([device.name, device.required])).collect::<Vec<_>>(),
     })
+}
+
+/// Secrets and agents are not told to be read-only, though they are.
+fn is_given(kind: &MountKind) -> bool {
+    matches!(kind, MountKind::Secret { .. } | MountKind::Ssh { .. })
 }
 
 /// A secret that is a variable.
@@ -150,7 +172,7 @@ fn action(action: &FileAction, name: &dyn Fn(&graph::Slot) -> Value) -> Value {
             "followSymlink": copy.follow_symlinks, "dirCopyContents": copy.dir_contents_only,
             "attemptUnpackDockerCompatibility": copy.unpack_archives, "createDestPath": copy.create_dest_path,
             "allowWildcard": copy.allow_wildcard, "allowEmptyWildcard": copy.allow_empty_wildcard,
-            "include": copy.include_patterns, "exclude": copy.exclude_patterns, "time": copy.mtime,
+            "include": copy.include_patterns, "required": copy.required_paths, "exclude": copy.exclude_patterns, "time": copy.mtime,
         }),
         FileAction::Mkdir { path, mode, make_parents, owner: by, mtime } => json!({
             "mkdir": path, "mode": mode, "parents": make_parents, "owner": owner(by.as_ref()), "time": mtime,

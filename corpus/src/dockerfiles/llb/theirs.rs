@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 struct Graph<'a> {
     ops: &'a [Value],
-    /// By op, what stands for it: the copy of a link for the link's merge.
+    /// By op, what stands for it.
     names: Vec<String>,
 }
 
@@ -33,8 +33,7 @@ fn name(op: &Value) -> String {
     if let Some(path) = mkfile["path"].as_str() {
         return format!("{path} {}", mkfile["data"].as_str().unwrap_or_default());
     }
-    let name = op["desc"]["llb.customname"].as_str().unwrap_or_default();
-    name.replacen("] LINK ", "] ", 1)
+    op["desc"]["llb.customname"].as_str().unwrap_or_default().to_owned()
 }
 
 impl Graph<'_> {
@@ -57,20 +56,14 @@ impl Graph<'_> {
     fn op(&self, at: usize, op: &Value) -> Option<Value> {
         let kind = &op["op"];
         if let Some(identifier) = kind["source"]["identifier"].as_str() {
-            return Some(match identifier.split_once("://") {
-                Some(("docker-image", rest)) => json!({ "image": rest }),
-                Some(("local", rest)) => json!({ "local": rest }),
-                _ => json!({ "source": identifier, "attrs": kind["source"]["attrs"] }),
-            });
+            return Some(source(identifier, &kind["source"]["attrs"]));
         }
         if kind["exec"].is_object() {
             return Some(self.exec(op, &kind["exec"]));
         }
         if kind["merge"].is_object() {
-            let copy = self.input(op, &kind["merge"]["inputs"][1]["input"])?;
-            let mut value = self.file(&self.ops[copy]);
-            value["base"] = self.input_name(op, &kind["merge"]["inputs"][0]["input"]);
-            return Some(value);
+            let input = |at: usize| self.input_name(op, &kind["merge"]["inputs"][at]["input"]);
+            return Some(json!({ "merge": [input(0), input(1)] }));
         }
         if !kind["file"].is_object() || self.ops.iter().any(|other| self.is_part_of(at, other)) {
             return None;
@@ -79,18 +72,20 @@ impl Graph<'_> {
         (value["actions"][0]["mkdir"] != "/cache").then_some(value)
     }
 
-    /// Whether the op at `at` is the copy of a link, or the script of a command.
+    /// Whether the op at `at` is the script of a command.
     fn is_part_of(&self, at: usize, other: &Value) -> bool {
-        let merged = other["op"]["merge"]["inputs"].as_array().into_iter().flatten().skip(1);
         let mounts = other["op"]["exec"]["mounts"].as_array().into_iter().flatten();
-        let scripts = mounts.filter(|mount| mount["dest"] == "/dev/pipes/");
-        merged.chain(scripts).any(|input| self.input(other, &input["input"]) == Some(at))
+        let mut scripts = mounts.filter(|mount| mount["dest"] == "/dev/pipes/");
+        scripts.any(|input| self.input(other, &input["input"]) == Some(at))
     }
 
     fn exec(&self, op: &Value, exec: &Value) -> Value {
         let mounts = exec["mounts"].as_array().map_or(&[][..], Vec::as_slice);
-        let others: Vec<Value> =
-            mounts.iter().filter(|mount| mount["dest"] != "/").map(|mount| self.mount(op, mount)).collect();
+        let others: Vec<Value> = mounts
+            .iter()
+            .filter(|mount| mount["dest"] != "/")
+            .map(|mount| self.mount(op, mount, &exec["meta"]["cwd"]))
+            .collect();
         let root = mounts.iter().find(|mount| mount["dest"] == "/");
         let variable = |secret: &Value| json!({ "secret": secret["ID"], "variable": secret["name"], "required": secret["optional"] != true });
         let variables: Vec<Value> = list(&exec["secretenv"]).iter().map(variable).collect();
@@ -100,12 +95,13 @@ impl Graph<'_> {
             "args": list(&meta["args"]), "env": list(&meta["env"]), "cwd": meta["cwd"],
             "user": meta["user"].as_str().unwrap_or_default(), "network": exec["network"].as_str().unwrap_or("UNSET"),
             "security": exec["security"].as_str().unwrap_or("SANDBOX"), "mounts": others, "secrets": variables,
+            "devices": list(&exec["cdiDevices"]).iter().map(|one| json!([one["name"], one["optional"] != true])).collect::<Vec<_>>(),
         })
     }
 
-    fn mount(&self, op: &Value, mount: &Value) -> Value {
+    fn mount(&self, op: &Value, mount: &Value, workdir: &Value) -> Value {
         let dest = mount["dest"].as_str().unwrap_or_default();
-        let mut target = parser::path::clean(dest);
+        let mut target = parser::path::clean(&parser::path::resolve(workdir.as_str().unwrap_or("/"), dest));
         let made = self.input(op, &mount["input"]).map_or(&Value::Null, |at| &self.ops[at]);
         let kind = match mount["mountType"].as_str() {
             Some("CACHE") => self.cache(op, mount, made),
@@ -161,7 +157,7 @@ impl Graph<'_> {
                 "attemptUnpackDockerCompatibility": flag("attemptUnpackDockerCompatibility"),
                 "createDestPath": flag("createDestPath"), "allowWildcard": flag("allowWildcard"),
                 "allowEmptyWildcard": flag("allowEmptyWildcard"),
-                "include": list(&copy["includePatterns"]), "exclude": list(&copy["excludePatterns"]),
+                "include": list(&copy["includePatterns"]), "required": list(&copy["requiredPaths"]), "exclude": list(&copy["excludePatterns"]),
                 "time": time(&copy["timestamp"]),
             });
         }
@@ -177,9 +173,36 @@ impl Graph<'_> {
     }
 }
 
+/// The scheme's address, and the attributes that say what is taken. Host keys, which BuildKit asks hosts for, are not.
+fn source(identifier: &str, attributes: &Value) -> Value {
+    let (scheme, rest) = identifier.split_once("://").unwrap_or_default();
+    let flag = |name: &str| attributes[name] == "true";
+    match scheme {
+        "docker-image" => json!({ "image": rest }),
+        "local" => json!({ "local": rest }),
+        "git" => {
+            let (_, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+            let (reference, subdir) = fragment.split_once(':').unwrap_or((fragment, ""));
+            let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            json!({
+                "git": attributes["git.fullurl"], "reference": some(reference), "subdir": some(subdir),
+                "checksum": attributes["git.checksum"], "keep": flag("git.keepgitdir"),
+                "skip submodules": flag("git.skipsubmodules"), "commit times": attributes["git.mtime"] == "commit",
+                "by commit": flag("git.fetchbycommit"),
+                "secrets": [attributes["git.authtokensecret"], attributes["git.authheadersecret"]],
+                "ssh": attributes["git.mountsshsock"],
+            })
+        }
+        _ => {
+            let (checksum, filename) = (&attributes["http.checksum"], &attributes["http.filename"]);
+            json!({ "http": identifier, "checksum": checksum, "filename": filename })
+        }
+    }
+}
+
 fn agent(kind: &str, option: &Value) -> Value {
     json!({
-        kind: option["ID"], "required": option["optional"] != true, "mode": number(&option["mode"]),
+        kind: option["ID"].as_str().unwrap_or("default"), "required": option["optional"] != true, "mode": number(&option["mode"]),
         "uid": number(&option["uid"]), "gid": number(&option["gid"]),
     })
 }

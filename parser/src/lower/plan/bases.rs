@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use oci::{Platform, Reference};
 
-use super::{Origin, Plan, Planned, PlannedCommand};
+use super::{Asked, Origin, Plan, Planned, PlannedCommand};
 use crate::instruction::{Command, Instruction};
 use crate::lower::{BaseImage, Images, Step, refuse};
 use crate::nearest::nearest;
@@ -25,10 +25,14 @@ impl<'a> Plan<'a> {
 
     /// The images that the target needs, as far as triggers are known.
     pub fn images(&self) -> Vec<(Reference, Platform)> {
-        self.wanted().into_iter().map(|((reference, _), (platform, _))| (reference, platform)).collect()
+        let in_registry = |((asked, _), (platform, _))| match asked {
+            Asked::Registry(reference) => Some((reference, platform)),
+            Asked::Layout(_) => None,
+        };
+        self.wanted().into_iter().filter_map(in_registry).collect()
     }
 
-    fn wanted(&self) -> BTreeMap<(Reference, String), (Platform, Span)> {
+    fn wanted(&self) -> BTreeMap<(Asked, String), (Platform, Span)> {
         let mut wanted = BTreeMap::new();
         for planned in self.reachable_stages() {
             let base_platform = planned.platform.as_ref().unwrap_or(&self.settled.target_platform);
@@ -38,9 +42,8 @@ impl<'a> Plan<'a> {
                 command.sources.iter().flatten().map(move |source| (source, &self.settled.target_platform, span))
             });
             for (origin, platform, span) in std::iter::once(base).chain(sources) {
-                if let Origin::Image(reference) = origin {
-                    let key = (reference.clone(), platform.to_string());
-                    wanted.entry(key).or_insert_with(|| (platform.clone(), span));
+                if let Some(asked) = self.asked(origin) {
+                    wanted.entry((asked, platform.to_string())).or_insert_with(|| (platform.clone(), span));
                 }
             }
         }
@@ -54,7 +57,11 @@ impl<'a> Plan<'a> {
                 if self.resolved.contains_key(&key) {
                     continue;
                 }
-                let image = images.resolve(&key.0, &platform).map_err(|error| {
+                let found = match &key.0 {
+                    Asked::Registry(name) => images.resolve(name, &platform),
+                    Asked::Layout(layout) => images.resolve_layout(layout, &platform),
+                };
+                let image = found.map_err(|error| {
                     let hint = self.stage_like(&key.0).or(error.hint);
                     let error = Diagnostic::error("ImageUnavailable", span, error.message);
                     Box::new(match hint {
@@ -64,6 +71,7 @@ impl<'a> Plan<'a> {
                 })?;
                 self.resolved.insert(key, image);
             }
+            self.name_bases();
             if !self.take_triggers()? {
                 return Ok(());
             }
@@ -74,12 +82,36 @@ impl<'a> Plan<'a> {
     }
 
     /// Whoever misspells a stage's name asks for an image of that name.
-    fn stage_like(&self, image: &Reference) -> Option<String> {
+    fn stage_like(&self, image: &Asked) -> Option<String> {
+        let Asked::Registry(image) = image else { return None };
         let names = self.stages.iter().filter_map(|planned| planned.stage.name.as_deref());
         nearest(&image.familiar_name(), names).map(|stage| format!("did you mean the stage `{stage}`?"))
     }
 
-    /// Puts the triggers of bases before the commands of the stages that stand on them. Says whether there were any.
+    /// Gives each base that has no name yet its number among the steps.
+    fn name_bases(&mut self) {
+        for at in 0..self.stages.len() {
+            let planned = &self.stages[at];
+            let is_numbered = match &planned.base {
+                Origin::Scratch | Origin::Stage(_) => continue,
+                _ if planned.base_named || planned.total == 0 => continue,
+                _ if !self.reachable[at] => true,
+                Origin::Context(_) => false,
+                Origin::Image(_) => {
+                    self.image_of(&planned.base, planned.platform.as_ref()).is_some_and(BaseImage::has_layers)
+                }
+            };
+            let needed = self.reachable[at];
+            let planned = &mut self.stages[at];
+            planned.base_named = needed;
+            if is_numbered {
+                planned.base_step = (planned.base_step.0 + 1, planned.total);
+            }
+        }
+    }
+
+    /// Puts the triggers of bases before the commands of the stages that stand on them. Says whether any
+    /// of them takes from somewhere.
     fn take_triggers(&mut self) -> Step<bool> {
         let mut new = false;
         let mut taken: usize =
@@ -102,7 +134,10 @@ impl<'a> Plan<'a> {
                 }
                 triggers.push(self.trigger(&expression, span)?);
             }
-            new |= !triggers.is_empty();
+            new |= triggers.iter().any(|trigger| !trigger.sources.is_empty());
+            for trigger in &triggers {
+                self.count_outside(&trigger.sources);
+            }
             self.stages[at].total += triggers.len();
             self.stages[at].commands.splice(0..0, triggers);
         }
@@ -119,11 +154,11 @@ impl<'a> Plan<'a> {
                 };
                 self.stages[*base].stage.commands.iter().filter_map(onbuild).collect()
             }
-            Origin::Image(reference) => {
-                let image = self.base_image(reference, planned.platform.as_ref());
+            Origin::Image(_) | Origin::Context(_) => {
+                let image = self.image_of(&planned.base, planned.platform.as_ref());
                 image.and_then(|image| image.config.config.on_build.clone()).unwrap_or_default()
             }
-            Origin::Scratch | Origin::Local(_) => Vec::new(),
+            Origin::Scratch => Vec::new(),
         }
     }
 
@@ -139,9 +174,16 @@ impl<'a> Plan<'a> {
         Ok(PlannedCommand { command: Cow::Owned(command), sources, trigger: true })
     }
 
-    /// What was resolved for `reference` on `platform`, or on the target's.
-    pub fn base_image(&self, reference: &Reference, platform: Option<&Platform>) -> Option<&BaseImage> {
+    /// What was resolved for `origin` on `platform`, or on the target's.
+    pub fn image_of(&self, origin: &Origin, platform: Option<&Platform>) -> Option<&BaseImage> {
         let platform = platform.unwrap_or(&self.settled.target_platform);
-        self.resolved.get(&(reference.clone(), platform.to_string()))
+        self.resolved.get(&(self.asked(origin)?, platform.to_string()))
+    }
+}
+
+impl BaseImage {
+    /// Whether it is more than a config. Old images do not tell their layers' digests, but their history.
+    pub(in crate::lower) fn has_layers(&self) -> bool {
+        !self.config.rootfs.diff_ids.is_empty() || self.config.history.iter().any(|line| !line.empty_layer)
     }
 }

@@ -15,7 +15,7 @@ impl Plan<'_> {
             .flat_map(|command| command.sources.iter().flatten().map(|source| (source, command.command.head.span)));
         base.chain(sources).filter_map(|(origin, span)| match origin {
             Origin::Stage(index) => Some((*index, span)),
-            Origin::Scratch | Origin::Image(_) | Origin::Local(_) => None,
+            Origin::Scratch | Origin::Image(_) | Origin::Context(_) => None,
         })
     }
 
