@@ -4,6 +4,7 @@
 //! What the words mean is decided by the modules that carry the commands out.
 
 pub mod build;
+pub mod graph;
 pub mod image;
 pub mod run;
 
@@ -43,6 +44,8 @@ pub struct Global {
 pub enum Command {
     /// Build an image from a Dockerfile
     Build(Box<build::BuildArgs>),
+    /// Draw what a build would do: its steps, what is cached, and how long they took
+    Graph(Box<graph::GraphArgs>),
     /// Run a command in a new container of an image
     Run(Box<run::RunArgs>),
     /// Fetch an image from a registry

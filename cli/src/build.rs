@@ -7,7 +7,7 @@ mod excerpt;
 pub mod export;
 mod failure;
 mod image;
-mod input;
+pub mod input;
 mod metadata;
 mod mistakes;
 pub mod output;
@@ -45,10 +45,7 @@ pub fn run(args: BuildArgs, global: Global) -> Result<(), Problem> {
     request.outputs.iter().try_for_each(export::check)?;
     let store = Arc::new(Store::open(&paths::store_root(global.root)?)?);
     let input = Input::read(&request, &store)?;
-    let interrupts = Interrupts::handle();
-    let view = Arc::new(View::on_stderr(request.progress));
-    let images = Images::new(Arc::clone(&store), registry(), Arc::clone(&view) as _);
-    let build = Build { request: &request, input: &input, store, view, images: Arc::new(images), interrupts };
+    let build = Build::new(&request, &input, store);
     let result = build.run();
     let end = match &result {
         Ok(_) => End::Finished,
@@ -65,16 +62,23 @@ pub fn run(args: BuildArgs, global: Global) -> Result<(), Problem> {
 }
 
 /// One build, with all that it needs.
-struct Build<'a> {
+pub struct Build<'a> {
     request: &'a Request,
     input: &'a Input,
-    store: Arc<Store>,
-    view: Arc<View>,
-    images: Arc<Images>,
+    pub store: Arc<Store>,
+    pub view: Arc<View>,
+    pub images: Arc<Images>,
     interrupts: Interrupts,
 }
 
-impl Build<'_> {
+impl<'a> Build<'a> {
+    pub fn new(request: &'a Request, input: &'a Input, store: Arc<Store>) -> Self {
+        let interrupts = Interrupts::handle();
+        let view = Arc::new(View::on_stderr(request.progress));
+        let images = Arc::new(Images::new(Arc::clone(&store), registry(), Arc::clone(&view) as _));
+        Self { request, input, store, view, images, interrupts }
+    }
+
     /// The image, and its manifest where an output wanted one.
     fn run(&self) -> Result<(Assembled, Option<Descriptor>), Problem> {
         let dockerfile = self.parse()?;
@@ -120,7 +124,7 @@ impl Build<'_> {
         self.view.update(task, Update::Done);
     }
 
-    fn parse(&self) -> Result<Dockerfile, Problem> {
+    pub fn parse(&self) -> Result<Dockerfile, Problem> {
         let text = &self.input.dockerfile;
         let task = self.view.begin(&format!("[internal] load build definition from {}", text.name));
         self.view.update(task, Update::Started);
@@ -139,15 +143,22 @@ impl Build<'_> {
         Ok(dockerfile)
     }
 
-    fn lower(&self, dockerfile: &Dockerfile) -> Result<Lowered, Problem> {
-        let request = self.lower_request();
-        let told = |mistakes: Vec<parser::Diagnostic>| {
-            mistakes::problem(&mistakes, &self.input.dockerfile.name, &dockerfile.source)
-        };
+    pub fn lower(&self, dockerfile: &Dockerfile) -> Result<Lowered, Problem> {
         let pull = if self.request.pull { Pull::Always } else { Pull::Missing };
         let bases = bases::Bases::new(&self.images, &self.view, pull);
-        bases.ask_for(&lower::bases(dockerfile, &request).map_err(told)?);
-        lower::lower(dockerfile, &request, &bases).map_err(told)
+        let asked = lower::bases(dockerfile, &self.lower_request());
+        bases.ask_for(&asked.map_err(|mistakes| self.told(&mistakes, dockerfile))?);
+        self.lower_on(dockerfile, &bases)
+    }
+
+    /// [`Build::lower`] with what `images` says of images.
+    pub fn lower_on(&self, dockerfile: &Dockerfile, images: &dyn lower::Images) -> Result<Lowered, Problem> {
+        let lowered = lower::lower(dockerfile, &self.lower_request(), images);
+        lowered.map_err(|mistakes| self.told(&mistakes, dockerfile))
+    }
+
+    fn told(&self, mistakes: &[parser::Diagnostic], dockerfile: &Dockerfile) -> Problem {
+        mistakes::problem(mistakes, &self.input.dockerfile.name, &dockerfile.source)
     }
 
     fn lower_request(&self) -> lower::Request {
@@ -166,7 +177,7 @@ impl Build<'_> {
         }
     }
 
-    fn executor(&self, lowered: &Lowered) -> Result<LocalExecutor, Problem> {
+    pub fn executor(&self, lowered: &Lowered) -> Result<LocalExecutor, Problem> {
         let mut contexts = BTreeMap::new();
         if lowered.contexts.contains(CONTEXT) {
             let empty;

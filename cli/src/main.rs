@@ -3,6 +3,7 @@
 mod args;
 mod build;
 mod doctor;
+mod draw;
 mod find;
 mod format;
 mod fsck;
@@ -57,6 +58,7 @@ fn carry_out(kiln: Kiln) -> Result<ExitCode, Problem> {
     };
     match command {
         Command::Build(args) => build::run(*args, global)?,
+        Command::Graph(args) => draw::run(*args, global)?,
         Command::Run(args) => return run::run(&args, &store(global)?),
         Command::Images(args) => images::run(&args, &store(global)?)?,
         Command::Rmi(args) => tag::remove(&args, &store(global)?)?,

@@ -219,7 +219,7 @@ pub fn auto() -> Mode {
 }
 
 /// Seconds with one digit, as BuildKit shows how long a task took.
-fn seconds(duration: Duration) -> String {
+pub fn seconds(duration: Duration) -> String {
     format!("{:.1}s", duration.as_secs_f64())
 }
 

@@ -7,6 +7,7 @@ mod e2e {
     mod corpus;
     mod crash;
     mod flags;
+    mod graph;
     mod hostile;
     mod images;
     mod instructions;

@@ -2,7 +2,8 @@
 //!
 //! The vertices are walked inputs first, with the look-ups of a solve ([`crate::lookup`]). A step whose inputs are all
 //! known hits or does not. What comes after one that does not, nobody can know: it may come to the same contents again.
-//! Only a RUN of which the store has no record at all will run for certain.
+//! Only a step of which the store has no record at all will run. (Or it copies what somebody else has made a layer of
+//! already; that is as good as nothing to do.)
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -125,9 +126,9 @@ impl Looking<'_> {
     fn open(&self) -> Result<Look, Failure> {
         let records = self.records(&graph::fields(&self.job.vertex.op).digest())?;
         let last = newest(&records);
-        // A file op may come to a layer that is here without any record of it.
-        let is_new_run = matches!(self.job.vertex.op, Op::Exec(_)) && records.is_empty();
-        Ok(if self.job.vertex.meta.no_cache || is_new_run { Look::Miss { last } } else { Look::Open { last } })
+        let is_step = matches!(self.job.vertex.op, Op::Exec(_) | Op::File(_));
+        let is_new = is_step && records.is_empty();
+        Ok(if self.job.vertex.meta.no_cache || is_new { Look::Miss { last } } else { Look::Open { last } })
     }
 
     /// What is recorded of the step, whatever its inputs were.

@@ -1,0 +1,106 @@
+//! What is known of a graph's vertices on this machine: looked up, never run or fetched. Knows no form.
+//!
+//! An image that the store does not know is stood in for by one without a config. Whatever is built on it is unknown: its
+//! keys hold the image's variables.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cache::Store;
+use graph::{Graph, Op, SourceOp, VertexId};
+use oci::{DiffId, Digest, ImageConfig, LayerId, Platform, Reference};
+use parser::lower::{BaseImage, ImageError};
+use runner::executor::LocalExecutor;
+use runner::source::{Images, Pull};
+use solver::port::{Progress as _, Resolver as _, Value};
+use solver::{Eyes, Look};
+
+use super::drawing::State;
+use super::trace::Known;
+use crate::build::Build;
+use crate::report::Problem;
+
+/// Stands for the digest of an image that is not known here.
+const NOBODY: [u8; 32] = [0; 32];
+
+/// The images of the store, and stand-ins for all others.
+pub struct Here<'a>(pub &'a Images);
+
+impl parser::lower::Images for Here<'_> {
+    fn resolve(&self, name: &Reference, platform: &Platform) -> Result<BaseImage, ImageError> {
+        let reference = name.clone();
+        Ok(match self.0.find(name, platform, Pull::Never) {
+            Ok(found) => BaseImage { reference, digest: found.digest, config: found.config },
+            Err(_) => {
+                let mut config = ImageConfig::scratch(platform);
+                let digest = Digest::from_bytes(NOBODY);
+                // Without a layer it would not be in the graph.
+                config.rootfs.diff_ids.push(DiffId(digest));
+                BaseImage { reference, digest, config }
+            }
+        })
+    }
+}
+
+/// What is known of the vertices that `targets` need.
+pub fn known(
+    graph: &Graph,
+    targets: &[VertexId],
+    build: &Build<'_>,
+    executor: &LocalExecutor,
+) -> Result<BTreeMap<VertexId, Known>, Problem> {
+    let task = build.view.begin("look for sources");
+    let source = |source: &SourceOp| match source {
+        SourceOp::Image { .. } if is_stand_in(source) => None,
+        SourceOp::Image { .. } | SourceOp::Local { .. } => executor.resolve(source, task).ok(),
+        SourceOp::Git { .. } | SourceOp::Http { .. } => None,
+    };
+    let eyes = Eyes { executor, source: &source, progress: &*build.view };
+    let looks = solver::look(graph, targets, &build.store, eyes)?;
+    let mut known = BTreeMap::new();
+    let mut unsure = BTreeSet::new();
+    for (id, look) in looks {
+        let op = &graph.vertex(id).op;
+        let image_unknown = matches!(op, Op::Source(source) if is_stand_in(source));
+        if image_unknown || graph.inputs(id).iter().any(|input| unsure.contains(input)) {
+            unsure.insert(id);
+        }
+        let layers = match (op, &look) {
+            (Op::Source(op), Look::Here) => match source(op) {
+                Some(Value::Snapshot(layers)) => Some(layers),
+                Some(Value::Local(_)) | None => None,
+            },
+            (_, Look::Hit { layers, .. }) => Some(layers.clone()),
+            _ => None,
+        };
+        let size = layers.map(|layers| size(&build.store, &layers)).transpose()?.flatten();
+        let (state, took) = told(look, unsure.contains(&id));
+        known.insert(id, Known { state, took, size });
+    }
+    Ok(known)
+}
+
+fn told(look: Look, is_unsure: bool) -> (State, Option<std::time::Duration>) {
+    match look {
+        Look::Here => (State::Here, None),
+        Look::Absent => (State::Absent, None),
+        Look::Hit { took, .. } => (State::Cached, took),
+        Look::Miss { last } if is_unsure => (State::Unknown, last),
+        Look::Miss { last } => (State::WillRun, last),
+        Look::Open { last } => (State::Unknown, last),
+        Look::Fails { message } => (State::Fails(message), None),
+    }
+}
+
+fn is_stand_in(source: &SourceOp) -> bool {
+    matches!(source, SourceOp::Image { digest, .. } if *digest == Digest::from_bytes(NOBODY))
+}
+
+/// The bytes of the files of `layers`, if all are here.
+fn size(store: &Store, layers: &[LayerId]) -> Result<Option<u64>, Problem> {
+    let mut size = 0;
+    for layer in layers {
+        let Some(row) = store.layer_row(layer)? else { return Ok(None) };
+        size += row.size;
+    }
+    Ok(Some(size))
+}
