@@ -59,7 +59,7 @@ fn accepted(case: &mut Case, fields: [&'static str; 2], verdict: &Value, errors:
     let lines = verdict["err_lines"].as_array();
     if let (false, false, Some([first, .., last] | [first @ last])) = (theirs, ours, lines.map(Vec::as_slice)) {
         let lines = |error: &&Diagnostic| json!([error.span.first_line, error.span.last_line]);
-        let theirs = json!([first[0], last[1]]);
+        let theirs = json!([counted_from_1(verdict, &first[0]), counted_from_1(verdict, &last[1])]);
         let ours: Vec<Value> = errors.iter().map(lines).collect();
         let agree = ours.contains(&theirs) || told_by_chance(verdict);
         let what = || crate::difference::told(&theirs, &json!(ours));
@@ -71,6 +71,13 @@ fn accepted(case: &mut Case, fields: [&'static str; 2], verdict: &Value, errors:
 /// BuildKit reads the names of images in parallel: which of several bad ones is told of is chance.
 fn told_by_chance(verdict: &Value) -> bool {
     verdict["err"].as_str().is_some_and(|error| error.starts_with("failed to parse stage name"))
+}
+
+/// BuildKit gives a directive the number of the line before, and an empty file the number 0.
+fn counted_from_1(verdict: &Value, line: &Value) -> Option<u64> {
+    let error = verdict["err"].as_str().unwrap_or_default();
+    let of_a_directive = error.starts_with("invalid escape token") || error.ends_with("parser directive can be used");
+    line.as_u64().map(|line| (line + u64::from(of_a_directive)).max(1))
 }
 
 fn errors(file: &Dockerfile) -> impl Iterator<Item = &Diagnostic> {

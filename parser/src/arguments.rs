@@ -186,11 +186,12 @@ fn json_or(line: &Text, rest: &str, otherwise: fn(&Text, &str) -> Args) -> Resul
 
 /// A health check's type, and its command.
 pub(crate) fn health(line: &Text, rest: &str) -> Result<Args, Refused> {
-    let (kind, command) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    // Other blanks than ASCII's are part of the command.
+    let (kind, command) = rest.split_once(BLANK).unwrap_or((rest, ""));
     if kind.is_empty() {
         return Ok(Args::None);
     }
-    let command = json_or_line(line, command.trim_start())?;
+    let command = json_or_line(line, command.trim_start_matches(BLANK))?;
     Ok(Args::Health { kind: line.part(kind), command: Box::new(command) })
 }
 

@@ -1,6 +1,7 @@
 //! The syntax tree: one node an instruction, its words split but nothing understood. Knows no instruction's meaning.
 
 use crate::diagnostic::Span;
+use crate::quote::quoted;
 use crate::text::Text;
 
 /// What a Dockerfile consists of, in its order.
@@ -184,7 +185,7 @@ impl Node {
     fn dump(&self) -> String {
         let mut out = self.keyword.to_lowercase();
         if !self.flags.is_empty() {
-            let flags: Vec<_> = self.flags.iter().map(|flag| quote(flag)).collect();
+            let flags: Vec<_> = self.flags.iter().map(|flag| quoted(flag)).collect();
             out += &format!(" [{}]", flags.join(" "));
         }
         if let Args::Trigger(inner) = &self.args {
@@ -192,32 +193,9 @@ impl Node {
         }
         for word in self.words() {
             out += " ";
-            out += &quote(word);
+            out += &quoted(word);
         }
-        out
+        // An instruction's name can be empty: a line that begins with an escape.
+        out.trim_start().to_owned()
     }
-}
-
-/// In double quotes, with Go's escapes.
-fn quote(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '\u{7}' => out += "\\a",
-            '\u{8}' => out += "\\b",
-            '\u{c}' => out += "\\f",
-            '\n' => out += "\\n",
-            '\r' => out += "\\r",
-            '\t' => out += "\\t",
-            '\u{b}' => out += "\\v",
-            ..'\u{20}' | '\u{7f}' => out += &format!("\\x{:02x}", c as u32),
-            '\u{80}'..='\u{a0}' | '\u{ad}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{feff}' => {
-                out += &format!("\\u{:04x}", c as u32);
-            }
-            _ => out.push(c),
-        }
-    }
-    out.push('"');
-    out
 }

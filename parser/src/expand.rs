@@ -133,7 +133,7 @@ impl Lexer {
     /// The text alone.
     pub fn word(&self, text: &str, variables: &dyn Variables) -> Result<String, ExpandError> {
         if self.is_plain(text) {
-            return Ok(text.to_owned());
+            return Ok(without_mark(text).to_owned());
         }
         self.read(text, variables, &mut Words::unwanted()).map(|expansion| expansion.text)
     }
@@ -154,9 +154,10 @@ impl Lexer {
         let mut pass = Pass {
             lexer: self,
             variables,
-            rest: text,
+            rest: without_mark(text),
             raw_escapes: self.raw_escapes,
             depth: 0,
+            was_nested: false,
             limit: text.len().saturating_add(MAX_GROWTH),
             result: Expansion::default(),
         };
@@ -170,6 +171,11 @@ impl Lexer {
         let quotes_matter = self.quotes != Quotes::Plain;
         !text.chars().any(|c| c == '$' || c == self.escape || (quotes_matter && matches!(c, '\'' | '"')))
     }
+}
+
+/// A byte-order mark at the beginning is no part of a text, as BuildKit's scanner has it.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// The first line or so of a text, for messages.
@@ -187,6 +193,8 @@ struct Pass<'a> {
     rest: &'a str,
     raw_escapes: bool,
     depth: u32,
+    /// Whether a text within a reference was read since it was last asked.
+    was_nested: bool,
     limit: usize,
     /// Only `matched` and `unmatched` are filled here.
     result: Expansion,
@@ -242,9 +250,11 @@ impl<'a> Pass<'a> {
     fn one(&mut self, c: char, out: &mut String, words: &mut Words) -> Part<()> {
         let quotes_matter = self.lexer.quotes != Quotes::Plain;
         let start = out.len();
+        self.was_nested = false;
         match c {
             '$' => {
                 self.dollar(out)?;
+                words.forget_if(self.was_nested);
                 words.push_str(&out[start..]);
             }
             '\'' | '"' if quotes_matter => {
@@ -253,6 +263,7 @@ impl<'a> Pass<'a> {
                 } else {
                     self.single_quoted(out)?
                 }
+                words.forget_if(self.was_nested);
                 words.push_quoted(&out[start..]);
             }
             '<' => {

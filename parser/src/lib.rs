@@ -24,6 +24,7 @@ mod heredoc;
 mod json;
 mod lines;
 mod place;
+mod quote;
 mod stages;
 mod tree;
 

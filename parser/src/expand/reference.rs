@@ -25,10 +25,9 @@ impl Pass<'_> {
             Some(trim @ ('#' | '%')) => self.trimmed(name, trim),
             Some(':') => {
                 let test = self.next().ok_or(ExpandErrorKind::OpenBrace)?;
-                if matches!(test, '-' | '+' | '?') {
-                    self.tested(name, &format!(":{test}"), test)
-                } else {
-                    Err(ExpandErrorKind::Modifier(format!(":{test}")))
+                match test {
+                    '#' | '%' => Err(ExpandErrorKind::Modifier(format!(":{test}"))),
+                    _ => self.tested(name, &format!(":{test}"), test),
                 }
             }
             Some(test @ ('-' | '+' | '?')) => self.tested(name, &test.to_string(), test),
@@ -36,12 +35,16 @@ impl Pass<'_> {
         }
     }
 
-    /// `${name-word}`, `+`, `?`, and with a colon, for which an empty value is none.
+    /// `${name-word}`, `+`, `?`, and with a colon, for which an empty value is none. What a shell knows beside them
+    /// (`${name:0:3}`) is left to it where references to what is not set stay.
     fn tested(&mut self, name: &str, modifier: &str, test: char) -> Part<String> {
         let word = self.nested('}', false)?;
         let value = self.value(name);
         if value.is_none() && self.lexer.unset == Unset::Kept {
             return Ok(format!("${{{name}{modifier}{word}}}"));
+        }
+        if !matches!(test, '-' | '+' | '?') {
+            return Err(ExpandErrorKind::Modifier(modifier.to_owned()));
         }
         let usable = value.filter(|value| modifier.len() == 1 || !value.is_empty());
         match (test, usable) {
@@ -59,12 +62,11 @@ impl Pass<'_> {
     /// `${name#pattern}`, `##`, `%`, `%%`.
     fn trimmed(&mut self, name: &str, trim: char) -> Part<String> {
         let word = self.nested('}', true)?;
-        let Some(value) = self.value(name) else {
-            return Ok(match self.lexer.unset {
-                Unset::Kept => format!("${{{name}{trim}{word}}}"),
-                Unset::Empty => String::new(),
-            });
-        };
+        let value = self.value(name);
+        if value.is_none() && self.lexer.unset == Unset::Kept {
+            return Ok(format!("${{{name}{trim}{word}}}"));
+        }
+        let value = value.unwrap_or_default();
         let (text, longest) = word.strip_prefix(trim).map_or((word.as_str(), false), |rest| (rest, true));
         let pattern = Pattern::parse(text)?;
         if trim == '#' { pattern.trim_start(value, longest) } else { pattern.trim_end(value, longest) }
@@ -89,6 +91,7 @@ impl Pass<'_> {
         let outer = std::mem::replace(&mut self.raw_escapes, raw_escapes);
         let word = self.until(Some(stop), &mut Words::unwanted());
         self.raw_escapes = outer;
+        self.was_nested = true;
         word
     }
 }

@@ -68,6 +68,30 @@ fn what_was_asked_for_is_told() {
 }
 
 #[test]
+fn a_word_forgets_how_it_began_before_a_text_in_a_reference() {
+    let words = |text: &str| Lexer::new('\\').words(text, &variables(&[("X", "1")])).expect("valid");
+    assert_eq!(words("80${X} b"), ["801", "b"]);
+    assert_eq!(words("a 80${X:-2}3 b"), ["a", "13", "b"]);
+    assert_eq!(words("80\"${Y:-2}\""), ["2"]);
+    assert_eq!(words("80${X#1}"), [""; 0]);
+}
+
+#[test]
+fn what_only_a_shell_knows_stays_where_unset_references_stay() {
+    let kept = Lexer { unset: Unset::Kept, ..Lexer::new('\\') };
+    assert_eq!(kept.words("${Y:0:3} <<EOF", &NoVariables).expect("valid"), ["${Y:0:3}", "<<EOF"]);
+    assert!(Lexer::new('\\').word("${Y:0:3}", &NoVariables).is_err());
+    assert!(Lexer::new('\\').word("${Y#\\x}", &NoVariables).is_err(), "a pattern is judged without a value, too");
+}
+
+#[test]
+fn a_byte_order_mark_at_the_beginning_is_dropped() {
+    let lexer = Lexer::new('\\');
+    assert_eq!(lexer.word("\u{feff}a", &NoVariables).as_deref(), Ok("a"));
+    assert_eq!(lexer.word("\u{feff}'a'\u{feff}", &NoVariables).as_deref(), Ok("a\u{feff}"));
+}
+
+#[test]
 fn nesting_and_growth_are_limited() {
     let lexer = Lexer::new('\\');
     let error = lexer.word(&"${a:-".repeat(100_000), &NoVariables).expect_err("too deep");

@@ -30,6 +30,14 @@ impl Words {
         self.current.push_str(rest);
     }
 
+    /// BuildKit loses what a word began with when a reference in it holds a text (`a${x:-b}`): so `<<${n:-2}` is no
+    /// here-document, and `EXPOSE 80${x:-81}` is port 81.
+    pub fn forget_if(&mut self, nested: bool) {
+        if nested {
+            self.current.clear();
+        }
+    }
+
     /// White space in `text` separates nothing.
     pub fn push_quoted(&mut self, text: &str) {
         if !self.unwanted {

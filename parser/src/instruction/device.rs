@@ -27,7 +27,7 @@ pub fn parse(value: &str) -> Result<Device, DeviceError> {
         Err(DeviceError { message, subject: subject.to_owned(), hint })
     };
     let Ok(fields) = fields::split(value) else {
-        return refuse(value, "the quotes of a device's options are wrong".into(), None);
+        return refuse(value, "the options of a device are empty, or their quotes are wrong".into(), None);
     };
     let mut name: Option<String> = None;
     let mut required = false;

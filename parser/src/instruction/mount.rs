@@ -148,6 +148,9 @@ pub fn parse(value: &str, expand: &mut dyn FnMut(&str) -> Result<String, String>
 }
 
 fn split(value: &str) -> Result<Vec<String>, MountError> {
+    if value.is_empty() {
+        return Err(MountError::new("--mount=", "a mount has no options").hint("`--mount=type=cache,target=/path`"));
+    }
     fields::split(value).map_err(|_| {
         MountError::new(value, "the quotes of a mount's options are wrong")
             .hint("quote a whole option: `\"target=/a,b\"`")

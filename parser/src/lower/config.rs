@@ -86,13 +86,10 @@ impl Builder<'_> {
             }
         }
         let shown = format!("EXPOSE {}", history::list(&all));
-        current
-            .state
-            .image
-            .config
-            .exposed_ports
-            .get_or_insert_default()
-            .extend(all.into_iter().map(|port| (port, Empty {})));
+        if !all.is_empty() {
+            let ports = current.state.image.config.exposed_ports.get_or_insert_default();
+            ports.extend(all.into_iter().map(|port| (port, Empty {})));
+        }
         self.commit(current, shown, Layer::Empty, span)
     }
 

@@ -1,9 +1,9 @@
 //! How the lines of an image's history are written: as Go's `fmt` prints values. Knows no instruction.
 
-use std::fmt::Write as _;
-
 use oci::time;
 use oci::tree::Mtime;
+
+use crate::quote::quoted;
 
 /// A list as `%q` prints it: `["a" "b"]`.
 pub(super) fn quoted_list<T: AsRef<str>>(items: &[T]) -> String {
@@ -15,32 +15,6 @@ pub(super) fn quoted_list<T: AsRef<str>>(items: &[T]) -> String {
 pub(super) fn list<T: AsRef<str>>(items: &[T]) -> String {
     let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
     format!("[{}]", items.join(" "))
-}
-
-/// A string as a Go literal.
-fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '\x07' => out.push_str("\\a"),
-            '\x08' => out.push_str("\\b"),
-            '\x0c' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\x0b' => out.push_str("\\v"),
-            ' ' => out.push(' '),
-            // Writing to a string cannot fail.
-            c if c < ' ' || c == '\x7f' => _ = write!(out, "\\x{:02x}", c as u32),
-            c if !c.is_control() && !c.is_whitespace() => out.push(c),
-            c if (c as u32) < 0x1_0000 => _ = write!(out, "\\u{:04x}", c as u32),
-            c => _ = write!(out, "\\U{:08x}", c as u32),
-        }
-    }
-    out.push('"');
-    out
 }
 
 /// A duration as Go prints it: `1m30s`, `1.5s`, `20ms`.
