@@ -4,13 +4,13 @@
 //! options, a signal, a port) is judged by whoever expands; the grammar for it is in `instruction::mount`.
 
 pub mod device;
+pub mod flags;
 pub mod mount;
 
 pub(crate) mod problems;
 pub(crate) mod read;
 
 mod fields;
-mod flags;
 mod healthcheck;
 mod run;
 mod size;
@@ -221,6 +221,29 @@ pub enum Security {
     #[default]
     Sandbox,
     Insecure,
+}
+
+impl Network {
+    pub const ALL: [Network; 3] = [Network::Default, Network::None, Network::Host];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Network::Default => "default",
+            Network::None => "none",
+            Network::Host => "host",
+        }
+    }
+}
+
+impl Security {
+    pub const ALL: [Security; 2] = [Security::Sandbox, Security::Insecure];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Security::Sandbox => "sandbox",
+            Security::Insecure => "insecure",
+        }
+    }
 }
 
 impl Instruction {

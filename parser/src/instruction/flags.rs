@@ -2,24 +2,50 @@
 
 use crate::ast::Node;
 use crate::instruction::problems::Problems;
+use crate::instruction::{healthcheck, read, run};
+use crate::keyword::Keyword;
 use crate::nearest::nearest;
 use crate::text::Text;
 
 /// A flag that an instruction has.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Flag {
+pub struct Flag {
     pub name: &'static str,
     pub takes: Takes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Takes {
+pub enum Takes {
     /// Nothing, `true` or `false`.
     Switch,
     /// One value.
     Value,
     /// A value, and may be given again.
     Values,
+}
+
+/// The flags that an instruction has.
+pub fn of(keyword: Keyword) -> &'static [Flag] {
+    match keyword {
+        Keyword::Add => &read::ADD_FLAGS,
+        Keyword::Copy => &read::COPY_FLAGS,
+        Keyword::From => &read::FROM_FLAGS,
+        Keyword::Healthcheck => &healthcheck::FLAGS,
+        Keyword::Run => &run::FLAGS,
+        Keyword::Arg
+        | Keyword::Cmd
+        | Keyword::Entrypoint
+        | Keyword::Env
+        | Keyword::Expose
+        | Keyword::Label
+        | Keyword::Maintainer
+        | Keyword::Onbuild
+        | Keyword::Shell
+        | Keyword::StopSignal
+        | Keyword::User
+        | Keyword::Volume
+        | Keyword::Workdir => &[],
+    }
 }
 
 /// The flags that were given.

@@ -9,7 +9,7 @@ use crate::instruction::problems::Problems;
 use crate::instruction::{Check, Healthcheck};
 use crate::text::Text;
 
-const FLAGS: [Flag; 5] = [
+pub(super) const FLAGS: [Flag; 5] = [
     Flag { name: "interval", takes: Takes::Value },
     Flag { name: "timeout", takes: Takes::Value },
     Flag { name: "start-period", takes: Takes::Value },

@@ -54,27 +54,49 @@ pub struct MountError {
     pub hint: Option<String>,
 }
 
-const KEYS: [&str; 19] = [
-    "type",
-    "from",
-    "source",
-    "target",
-    "readonly",
-    "id",
-    "sharing",
-    "required",
-    "size",
-    "mode",
-    "uid",
-    "gid",
-    "src",
-    "dst",
-    "destination",
-    "ro",
-    "rw",
-    "readwrite",
-    "env",
+/// An option that mounts have.
+#[derive(Debug, Clone, Copy)]
+pub struct MountOption {
+    /// All its spellings; the first is the one to show.
+    pub names: &'static [&'static str],
+    /// For which kinds of mount it means something.
+    pub kinds: &'static [MountKind],
+}
+
+const ANY: &[MountKind] = &MountKind::ALL;
+const FILES: &[MountKind] = &[MountKind::Bind, MountKind::Cache];
+const NAMED: &[MountKind] = &[MountKind::Cache, MountKind::Secret, MountKind::Ssh];
+const FROM_OUTSIDE: &[MountKind] = &[MountKind::Secret, MountKind::Ssh];
+
+/// All options of mounts.
+pub const OPTIONS: [MountOption; 14] = [
+    MountOption { names: &["type"], kinds: ANY },
+    MountOption { names: &["from"], kinds: FILES },
+    MountOption { names: &["source", "src"], kinds: &[MountKind::Bind, MountKind::Cache, MountKind::Secret] },
+    MountOption { names: &["target", "dst", "destination"], kinds: ANY },
+    MountOption { names: &["readonly", "ro"], kinds: FILES },
+    MountOption { names: &["id"], kinds: NAMED },
+    MountOption { names: &["sharing"], kinds: &[MountKind::Cache] },
+    MountOption { names: &["required"], kinds: FROM_OUTSIDE },
+    MountOption { names: &["size"], kinds: &[MountKind::Tmpfs] },
+    MountOption { names: &["mode"], kinds: NAMED },
+    MountOption { names: &["uid"], kinds: NAMED },
+    MountOption { names: &["gid"], kinds: NAMED },
+    MountOption { names: &["readwrite", "rw"], kinds: FILES },
+    MountOption { names: &["env"], kinds: &[MountKind::Secret] },
 ];
+
+impl MountOption {
+    /// The option that is spelled `name`, in lower case.
+    pub fn named(name: &str) -> Option<&'static MountOption> {
+        OPTIONS.iter().find(|option| option.names.contains(&name))
+    }
+}
+
+/// The kinds that an option is for; none if there is no such option.
+fn kinds_with(name: &str) -> &'static [MountKind] {
+    MountOption::named(name).map_or(&[], |option| option.kinds)
+}
 
 impl MountKind {
     pub const ALL: [MountKind; 5] =
@@ -170,7 +192,7 @@ impl Reader {
             "readonly" | "ro" => self.access(true),
             "readwrite" | "rw" => self.access(false),
             "required" => {
-                self.only_for(key, field, &[MountKind::Secret, MountKind::Ssh])?;
+                self.only_for(key, field)?;
                 self.mount.required = true;
             }
             _ => {
@@ -192,11 +214,11 @@ impl Reader {
             "readonly" | "ro" => self.access(boolean(value).ok_or_else(invalid)?),
             "readwrite" | "rw" => self.access(!boolean(value).ok_or_else(invalid)?),
             "required" => {
-                self.only_for(key, field, &[MountKind::Secret, MountKind::Ssh])?;
+                self.only_for(key, field)?;
                 self.mount.required = boolean(value).ok_or_else(invalid)?;
             }
             "size" => {
-                self.only_for(key, field, &[MountKind::Tmpfs])?;
+                self.only_for(key, field)?;
                 self.mount.size_limit = size::bytes(value).ok_or_else(invalid)?;
             }
             "id" => self.mount.id = value.into(),
@@ -211,7 +233,7 @@ impl Reader {
             "env" => self.mount.env = Some(value.into()),
             _ => {
                 let error = MountError::new(field, format!("a mount has no option `{key}`"));
-                return Err(error.did_you_mean(key, KEYS));
+                return Err(error.did_you_mean(key, OPTIONS.iter().flat_map(|option| option.names).copied()));
             }
         }
         Ok(())
@@ -222,7 +244,9 @@ impl Reader {
         self.access_given = true;
     }
 
-    fn only_for(&self, key: &str, field: &str, kinds: &[MountKind]) -> Result<(), MountError> {
+    /// Refuses an option before its time: the kind must be known by then.
+    fn only_for(&self, key: &str, field: &str) -> Result<(), MountError> {
+        let kinds = kinds_with(key);
         if kinds.contains(&self.mount.kind) {
             return Ok(());
         }
@@ -239,13 +263,12 @@ impl Reader {
         }
         let mount = self.mount;
         let refuse = |message: String| Err(MountError::new(value, message));
-        let owned = matches!(kind, MountKind::Secret | MountKind::Ssh | MountKind::Cache);
         for (key, given) in [("mode", mount.mode), ("uid", mount.uid), ("gid", mount.gid)] {
-            if !owned && given.is_some() {
+            if given.is_some() && !kinds_with(key).contains(&kind) {
                 return refuse(format!("a mount of type `{}` has no option `{key}`", kind.as_str()));
             }
         }
-        if mount.sharing.is_some() && kind != MountKind::Cache {
+        if mount.sharing.is_some() && !kinds_with("sharing").contains(&kind) {
             return refuse(format!(
                 "a mount of type `{}` cannot be shared; `sharing` is for `type=cache`",
                 kind.as_str()

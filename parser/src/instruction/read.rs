@@ -23,7 +23,7 @@ pub(crate) enum Read {
     Command(Instruction),
 }
 
-const ADD_FLAGS: [Flag; 7] = [
+pub(super) const ADD_FLAGS: [Flag; 7] = [
     Flag { name: "chown", takes: Takes::Value },
     Flag { name: "chmod", takes: Takes::Value },
     Flag { name: "link", takes: Takes::Switch },
@@ -33,7 +33,7 @@ const ADD_FLAGS: [Flag; 7] = [
     Flag { name: "exclude", takes: Takes::Values },
 ];
 
-const COPY_FLAGS: [Flag; 6] = [
+pub(super) const COPY_FLAGS: [Flag; 6] = [
     Flag { name: "from", takes: Takes::Value },
     Flag { name: "chown", takes: Takes::Value },
     Flag { name: "chmod", takes: Takes::Value },
@@ -42,7 +42,7 @@ const COPY_FLAGS: [Flag; 6] = [
     Flag { name: "exclude", takes: Takes::Values },
 ];
 
-const FROM_FLAGS: [Flag; 1] = [Flag { name: "platform", takes: Takes::Value }];
+pub(super) const FROM_FLAGS: [Flag; 1] = [Flag { name: "platform", takes: Takes::Value }];
 
 /// Understands `node`, or reports what is wrong with it.
 pub(crate) fn read(node: &Node, head: &Head, problems: &mut Problems) -> Option<Read> {

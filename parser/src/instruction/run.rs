@@ -9,7 +9,7 @@ use crate::instruction::{Device, Network, Run, Security, read};
 use crate::nearest::nearest;
 use crate::text::Text;
 
-const FLAGS: [Flag; 4] = [
+pub(super) const FLAGS: [Flag; 4] = [
     Flag { name: "mount", takes: Takes::Values },
     Flag { name: "network", takes: Takes::Value },
     Flag { name: "security", takes: Takes::Value },
@@ -45,26 +45,19 @@ fn mounts(given: &Given, problems: &mut Problems) -> Vec<Text> {
 }
 
 fn network(given: &Given, problems: &mut Problems) -> Network {
-    match given.text("network").as_deref() {
-        None | Some("default") => Network::Default,
-        Some("none") => Network::None,
-        Some("host") => Network::Host,
-        Some(other) => {
-            choice("network", other, &["default", "none", "host"], problems);
-            Network::Default
-        }
-    }
+    let Some(value) = given.text("network") else { return Network::Default };
+    Network::ALL.into_iter().find(|network| value == network.as_str()).unwrap_or_else(|| {
+        choice("network", &value, &Network::ALL.map(Network::as_str), problems);
+        Network::Default
+    })
 }
 
 fn security(given: &Given, problems: &mut Problems) -> Security {
-    match given.text("security").as_deref() {
-        None | Some("sandbox") => Security::Sandbox,
-        Some("insecure") => Security::Insecure,
-        Some(other) => {
-            choice("security", other, &["sandbox", "insecure"], problems);
-            Security::Sandbox
-        }
-    }
+    let Some(value) = given.text("security") else { return Security::Sandbox };
+    Security::ALL.into_iter().find(|security| value == security.as_str()).unwrap_or_else(|| {
+        choice("security", &value, &Security::ALL.map(Security::as_str), problems);
+        Security::Sandbox
+    })
 }
 
 fn choice(flag: &str, value: &str, known: &[&str], problems: &mut Problems) {
