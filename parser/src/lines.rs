@@ -79,7 +79,7 @@ impl<'s> Iterator for Lines<'s> {
 }
 
 /// `line` without its continuation, and whether the instruction ends here.
-pub(crate) fn split_continuation(line: &str, escape: Escape) -> (&str, End) {
+pub fn split_continuation(line: &str, escape: Escape) -> (&str, End) {
     let trimmed = line.trim_end_matches([' ', '\t']);
     let escape = escape.byte();
     match trimmed.as_bytes() {
@@ -91,14 +91,15 @@ pub(crate) fn split_continuation(line: &str, escape: Escape) -> (&str, End) {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
     /// The instruction's last line.
     Here,
     /// The next line belongs to it.
     Later,
 }
 
-pub(crate) fn is_comment(line: &str) -> bool {
+/// Whether a line is a comment, wherever it stands.
+pub fn is_comment(line: &str) -> bool {
     line.trim_start().starts_with('#')
 }
 
