@@ -4,6 +4,7 @@
 //! variables and is read when they are known ([`parse`]).
 
 use crate::instruction::fields;
+use crate::instruction::flags::Takes;
 use crate::instruction::size;
 use crate::nearest::nearest;
 use crate::text::Text;
@@ -61,6 +62,7 @@ pub struct MountOption {
     pub names: &'static [&'static str],
     /// For which kinds of mount it means something.
     pub kinds: &'static [MountKind],
+    pub takes: Takes,
 }
 
 const ANY: &[MountKind] = &MountKind::ALL;
@@ -69,22 +71,30 @@ const NAMED: &[MountKind] = &[MountKind::Cache, MountKind::Secret, MountKind::Ss
 const FROM_OUTSIDE: &[MountKind] = &[MountKind::Secret, MountKind::Ssh];
 
 /// All options of mounts.
-pub const OPTIONS: [MountOption; 14] = [
-    MountOption { names: &["type"], kinds: ANY },
-    MountOption { names: &["from"], kinds: FILES },
-    MountOption { names: &["source", "src"], kinds: &[MountKind::Bind, MountKind::Cache, MountKind::Secret] },
-    MountOption { names: &["target", "dst", "destination"], kinds: ANY },
-    MountOption { names: &["readonly", "ro"], kinds: FILES },
-    MountOption { names: &["id"], kinds: NAMED },
-    MountOption { names: &["sharing"], kinds: &[MountKind::Cache] },
-    MountOption { names: &["required"], kinds: FROM_OUTSIDE },
-    MountOption { names: &["size"], kinds: &[MountKind::Tmpfs] },
-    MountOption { names: &["mode"], kinds: NAMED },
-    MountOption { names: &["uid"], kinds: NAMED },
-    MountOption { names: &["gid"], kinds: NAMED },
-    MountOption { names: &["readwrite", "rw"], kinds: FILES },
-    MountOption { names: &["env"], kinds: &[MountKind::Secret] },
+pub static OPTIONS: [MountOption; 14] = [
+    option(&["type"], ANY),
+    option(&["from"], FILES),
+    option(&["source", "src"], &[MountKind::Bind, MountKind::Cache, MountKind::Secret]),
+    option(&["target", "dst", "destination"], ANY),
+    switch(&["readonly", "ro"], FILES),
+    option(&["id"], NAMED),
+    option(&["sharing"], &[MountKind::Cache]),
+    switch(&["required"], FROM_OUTSIDE),
+    option(&["size"], &[MountKind::Tmpfs]),
+    option(&["mode"], NAMED),
+    option(&["uid"], NAMED),
+    option(&["gid"], NAMED),
+    switch(&["readwrite", "rw"], FILES),
+    option(&["env"], &[MountKind::Secret]),
 ];
+
+const fn option(names: &'static [&'static str], kinds: &'static [MountKind]) -> MountOption {
+    MountOption { names, kinds, takes: Takes::Value }
+}
+
+const fn switch(names: &'static [&'static str], kinds: &'static [MountKind]) -> MountOption {
+    MountOption { names, kinds, takes: Takes::Switch }
+}
 
 impl MountOption {
     /// The option that is spelled `name`, in lower case.

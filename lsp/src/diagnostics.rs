@@ -1,0 +1,160 @@
+//! What is wrong with a document, and what is to be thought about: what `kiln build --check` says, without any image.
+//!
+//! The images that stages start from are not asked for: whatever is named is there, and empty. So a variable that an image
+//! sets is not known; that one is not defined is only a hint where it could come from an image.
+
+use std::ops::Range;
+
+use oci::{Digest, ImageConfig, Platform, Reference};
+use parser::lint::{self, Linted, Rule};
+use parser::lower::{BaseImage, ImageError, Images, Request};
+use parser::{Diagnostic, Severity};
+use tower_lsp_server::ls_types::{
+    self, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag, Location, NumberOrString, Uri,
+};
+
+use crate::document::{Document, bytes};
+
+/// Every image is there, and empty.
+struct AnyImage;
+
+impl Images for AnyImage {
+    fn resolve(&self, name: &Reference, platform: &Platform) -> Result<BaseImage, ImageError> {
+        let config = ImageConfig::scratch(platform);
+        Ok(BaseImage { reference: name.clone(), digest: Digest::of(b""), config })
+    }
+}
+
+/// Everything that is found, each with how much it matters.
+pub fn found(document: &Document) -> Vec<(DiagnosticSeverity, Diagnostic)> {
+    let Linted { warnings, errors, later } = lint::check(document.dockerfile(), &Request::default(), &AnyImage);
+    let all = errors.into_iter().chain(warnings).chain(later);
+    all.map(|diagnostic| (severity(document, &diagnostic), diagnostic)).collect()
+}
+
+fn severity(document: &Document, diagnostic: &Diagnostic) -> DiagnosticSeverity {
+    match (diagnostic.severity, Rule::parse(diagnostic.code.0)) {
+        (Severity::Error, _) => DiagnosticSeverity::ERROR,
+        (Severity::Warning, Some(Rule::UndefinedVar)) if may_come_from_image(document, place(diagnostic).start) => {
+            DiagnosticSeverity::HINT
+        }
+        (Severity::Warning, _) => DiagnosticSeverity::WARNING,
+    }
+}
+
+/// Whether the stage at `offset` starts from an image, by whatever other stages.
+fn may_come_from_image(document: &Document, offset: usize) -> bool {
+    let index = document.index();
+    let Some(stage) = index.stage_at(offset) else { return false };
+    let bottom = std::iter::successors(Some(stage), |stage| index.stages[*stage].base).last().unwrap_or(stage);
+    document.dockerfile().stages[bottom].base != "scratch"
+}
+
+/// The words that a diagnostic means.
+pub fn place(diagnostic: &Diagnostic) -> Range<usize> {
+    bytes(diagnostic.focus.unwrap_or(diagnostic.span))
+}
+
+/// What is found, as the protocol has it.
+pub fn diagnostics(document: &Document, uri: &Uri) -> Vec<ls_types::Diagnostic> {
+    found(document).into_iter().map(|(severity, diagnostic)| told(document, uri, severity, &diagnostic)).collect()
+}
+
+pub fn told(
+    document: &Document,
+    uri: &Uri,
+    severity: DiagnosticSeverity,
+    diagnostic: &Diagnostic,
+) -> ls_types::Diagnostic {
+    let related = diagnostic.labels.iter().map(|label| DiagnosticRelatedInformation {
+        location: Location::new(uri.clone(), document.range(bytes(label.span))),
+        message: label.message.clone(),
+    });
+    let related: Vec<_> = related.collect();
+    let is_deprecated = Rule::parse(diagnostic.code.0) == Some(Rule::MaintainerDeprecated);
+    ls_types::Diagnostic {
+        range: document.range(visible(document, diagnostic)),
+        severity: Some(severity),
+        code: Some(NumberOrString::String(diagnostic.code.0.to_owned())),
+        source: Some("kiln".to_owned()),
+        message: message(diagnostic),
+        related_information: (!related.is_empty()).then_some(related),
+        tags: is_deprecated.then(|| vec![DiagnosticTag::DEPRECATED]),
+        ..ls_types::Diagnostic::default()
+    }
+}
+
+/// What to underline: of an instruction as a whole, its first line.
+fn visible(document: &Document, diagnostic: &Diagnostic) -> Range<usize> {
+    let place = place(diagnostic);
+    if diagnostic.focus.is_some() {
+        return place;
+    }
+    let line = document.lines().range(document.text(), document.lines().line(place.start));
+    place.start..place.end.min(line.end).max(place.start)
+}
+
+fn message(diagnostic: &Diagnostic) -> String {
+    let mut message = diagnostic.message.clone();
+    if let Some(expected) = &diagnostic.expected {
+        message += &format!("\nexpected: {expected}");
+    }
+    if let Some(hint) = &diagnostic.hint {
+        message += &format!("\nhint: {hint}");
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Encoding;
+    use crate::marker::show;
+    use expect_test::{Expect, expect};
+    use proptest::prelude::*;
+
+    fn uri() -> Uri {
+        "file:///Dockerfile".parse().expect("a good address")
+    }
+
+    fn check(text: &str, expected: &Expect) {
+        let document = Document::new(text, Encoding::Utf16);
+        let lines = diagnostics(&document, &uri()).into_iter().map(|d| {
+            let NumberOrString::String(code) = d.code.expect("each has a code") else { panic!("a number") };
+            let severity = format!("{:?}", d.severity.expect("each has one"));
+            let related = d.related_information.into_iter().flatten();
+            let related: Vec<_> =
+                related.map(|r| format!("\n    {} {}", show(&document, r.location.range), r.message)).collect();
+            format!("{} {severity} {code}: {}{}\n", show(&document, d.range), d.message.replace('\n', " / "), related.concat())
+        });
+        expected.assert_eq(&lines.collect::<String>());
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_place() {
+        check("FROM a\nCOYP x y\nRUN --netwrok=none x\n", &expect![[r#""#]]);
+        check("# escape=`\n# escape=\\\nFROM a\n", &expect![[r#""#]]);
+        check("FROM a\nRUN a \\\n\n b\n", &expect![[r#""#]]);
+        check("", &expect![[r#""#]]);
+    }
+
+    #[test]
+    fn warnings_are_those_of_the_checks() {
+        check("FROM a as b\nRUN x\nMAINTAINER me\n", &expect![[r#""#]]);
+        check("# check=skip=FromAsCasing\nFROM a as b\n", &expect![[r#""#]]);
+    }
+
+    #[test]
+    fn a_variable_may_come_from_the_image() {
+        check("FROM a\nWORKDIR $HOEM\n", &expect![[r#""#]]);
+        check("FROM scratch AS s\nFROM s\nWORKDIR $HOEM\n", &expect![[r#""#]]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_has_diagnostics(text in "(FROM |RUN |COPY --from=|AS |ARG |ENV |a|=|\\$|\\{|\\}|<<E|é|\"|\\\\|#|,| |\n|\r){0,40}") {
+            let document = Document::new(text, Encoding::Utf16);
+            diagnostics(&document, &uri());
+        }
+    }
+}
