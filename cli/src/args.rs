@@ -70,6 +70,8 @@ pub enum Command {
     /// Look after the store
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// Serve an editor: diagnostics, completion and more for Dockerfiles
+    Lsp(LspArgs),
     /// Say what this machine allows
     Doctor,
     /// Show the version
@@ -115,6 +117,23 @@ pub struct FsckArgs {
     /// Look at names, modes and sizes of files, and not at their bytes
     #[arg(long)]
     pub fast: bool,
+}
+
+/// A language server for Dockerfiles, on standard input and output: an editor starts it, and speaks the Language Server
+/// Protocol with it.
+///
+/// It gives diagnostics while you type (those of `kiln build --check`, as far as they need no image), completion, the pages
+/// on instructions, definitions, references and renaming of stages and variables, an outline, and formatting. It looks at
+/// the open files alone: no daemon, no network. How to set it up in an editor: docs/editors.md.
+#[derive(Debug, clap::Args)]
+pub struct LspArgs {
+    /// Speak on standard input and output, as it does anyway: editors say so
+    #[arg(long)]
+    stdio: bool,
+
+    /// The editor's process, which some say
+    #[arg(long = "clientProcessId", hide = true)]
+    client: Option<u32>,
 }
 
 impl ImageCommand {

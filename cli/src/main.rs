@@ -12,6 +12,7 @@ mod images;
 mod inspect;
 mod layers;
 mod load;
+mod lsp;
 mod paths;
 mod progress;
 mod pull;
@@ -69,6 +70,7 @@ fn carry_out(kiln: Kiln) -> Result<ExitCode, Problem> {
         Command::Load(args) => load::run(&args, &store(global)?)?,
         Command::Save(args) => save::run(&args, store(global)?)?,
         Command::Cache(CacheCommand::Fsck(args)) => fsck::run(&args, &store(global)?)?,
+        Command::Lsp(_) => return lsp::run(),
         Command::Doctor => doctor::run(&store(global)?)?,
         Command::Version => terminal::say(&format!("kiln {}\n", env!("CARGO_PKG_VERSION")))?,
         // Made into one of the others above.

@@ -6,14 +6,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each crate, and those of ours that it may use.
-const DIRECTIONS: [(&str, &[&str]); 9] = [
+const DIRECTIONS: [(&str, &[&str]); 10] = [
     ("oci", &[]),
     ("graph", &["oci"]),
     ("cache", &["oci"]),
     ("parser", &["graph", "oci"]),
+    ("lsp", &["parser", "oci"]),
     ("solver", &["graph", "cache", "oci"]),
     ("runner", &["solver", "cache", "graph", "oci"]),
-    ("cli", &["runner", "solver", "parser", "cache", "graph", "oci"]),
+    ("cli", &["runner", "solver", "lsp", "parser", "cache", "graph", "oci"]),
     ("corpus", &["parser", "graph", "oci"]),
     ("fuzz", &["parser", "oci"]),
 ];

@@ -11,5 +11,6 @@ mod e2e {
     mod hostile;
     mod images;
     mod instructions;
+    mod lsp;
     mod run;
 }

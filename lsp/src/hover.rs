@@ -41,7 +41,7 @@ fn variable(document: &Document, offset: usize) -> Option<Hover> {
         (None, false) => text.extend(predefined().map(|item| format!("\n\n{item}"))),
         (Some(_), _) => {}
     }
-    text.extend(definition.doc.as_ref().or(first.doc.as_ref()).map(|doc| format!("\n\n{doc}")));
+    text.extend(definition.doc.as_ref().or(first.doc.as_ref()).map(|doc| format!("\n\n{name} {doc}")));
     Some(Hover { text, place })
 }
 
@@ -66,7 +66,8 @@ fn stage(document: &Document, offset: usize) -> Option<Hover> {
         count => format!("{count} instructions"),
     };
     let mut text = format!("{name} (line {line}), {count}\n\n```dockerfile\n{}\n```", stage.head.source);
-    text.extend(stage.doc.as_ref().map(|doc| format!("\n\n{doc}")));
+    let doc = stage.name.as_ref().zip(stage.doc.as_ref());
+    text.extend(doc.map(|(name, doc)| format!("\n\n{name} {doc}")));
     Some(Hover { text, place })
 }
 
@@ -117,26 +118,26 @@ mod tests {
 
     #[test]
     fn pages_and_their_lines() {
-        check("FROM a\nSTOP‸SIGNAL 3\n", &expect![[r#""#]]);
-        check("FROM a\nCOPY --lin‸k a b\n", &expect![[r#""#]]);
-        check("FROM a\nCOPY --chmod=07‸55 a b\n", &expect![[r#""#]]);
-        check("FROM a\nRUN --mount=type=cac‸he,target=/x y\n", &expect![[r#""#]]);
-        check("FROM a\nRUN --mount=type=cache,ds‸t=/x y\n", &expect![[r#""#]]);
-        check("FROM a\nNONE‸ x\n", &expect![[r#""#]]);
-        check("# check=skip=FromAs‸Casing\nFROM a\n", &expect![[r#""#]]);
+        check("FROM a\nSTOP‸SIGNAL 3\n", &expect![[r#""STOPSIGNAL": # STOPSIGNAL /  / Says which signal asks the container's first process to end. / "#]]);
+        check("FROM a\nCOPY --lin‸k a b\n", &expect![[r#""--link": `--link[=true]` — the copy does not depend on what is there before it. Kiln looks for that by itself, flag or not."#]]);
+        check("FROM a\nCOPY --chmod=07‸55 a b\n", &expect![[r#""--chmod": `--chmod=0755` — permissions, in octal or as in `u=rwX,go=rX`; without it, those of the source."#]]);
+        check("FROM a\nRUN --mount=type=cac‸he,target=/x y\n", &expect![[r#""cache": `type=cache` — a directory that later builds find again: of a compiler, of a package manager. It may be empty any time."#]]);
+        check("FROM a\nRUN --mount=type=cache,ds‸t=/x y\n", &expect![[r#""dst": `target`, `dst`, `destination` — where it is in the command's files. A relative path is below the working directory."#]]);
+        check("FROM a\nNONE‸ x\n", &expect!["nothing"]);
+        check("# check=skip=FromAs‸Casing\nFROM a\n", &expect![[r#""FromAsCasing": **FromAsCasing** /  / `AS` should be written in the same case as its `FROM`"#]]);
     }
 
     #[test]
     fn stages() {
-        check("# b builds\nFROM a AS b\nRUN x\nCOPY --from=‸b x y\n", &expect![[r#""#]]);
+        check("# b builds\nFROM a AS b\nRUN x\nCOPY --from=‸b x y\n", &expect![[r#""b": Stage `b` (line 2), 2 instructions /  / ```dockerfile / FROM a AS b"#]]);
     }
 
     #[test]
     fn variables() {
-        check("# V is the version\nARG V=1\nFROM a:$‸V\n", &expect![[r#""#]]);
-        check("ARG V=1\nFROM a\nARG V\nRUN $‸V\n", &expect![[r#""#]]);
-        check("FROM a:$TARGET‸ARCH\n", &expect![[r#""#]]);
-        check("FROM a\nARG TARGET‸ARCH\n", &expect![[r#""#]]);
-        check("FROM a\nRUN $‸HOME\n", &expect![[r#""#]]);
+        check("# V is the version\nARG V=1\nFROM a:$‸V\n", &expect![[r#""V": `ARG V=1` (line 2) /  / is the version"#]]);
+        check("ARG V=1\nFROM a\nARG V\nRUN $‸V\n", &expect![[r#""V": `ARG V` (line 3) /  / Its value is that of `ARG V=1` (line 1)"#]]);
+        check("FROM a:$TARGET‸ARCH\n", &expect![[r#""TARGETARCH": `TARGETARCH` — its architecture."#]]);
+        check("FROM a\nARG TARGET‸ARCH\n", &expect![[r#""TARGETARCH": `ARG TARGETARCH` (line 2) /  / `TARGETARCH` — its architecture."#]]);
+        check("FROM a\nRUN $‸HOME\n", &expect!["nothing"]);
     }
 }

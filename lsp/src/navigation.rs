@@ -99,7 +99,7 @@ mod tests {
                 2:13-2:14 "B"
                 3:6-3:7 "b"
                 4:28-4:29 "0"
-                4:56-4:57 "b""#]],
+                4:53-4:54 "b""#]],
         );
         check("FROM a AS b\nCOPY --from=‸c x y\n", &expect!["nowhere"]);
     }

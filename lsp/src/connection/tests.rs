@@ -62,7 +62,16 @@ fn nonsense_is_answered_and_passed_over() {
         hover,
         EXIT,
     ]);
-    expect![[r#""#]].assert_eq(&outcome(&answers).join("\n"));
+    expect![[r#"
+        5 -32002
+        1 null
+        null -32700
+        null -32600
+        3 -32601
+        4 -32602
+        5 null
+        9 null
+        5 -32600"#]].assert_eq(&outcome(&answers).join("\n"));
     assert_eq!(ending, Ending::Asked);
 }
 
