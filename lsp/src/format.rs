@@ -27,7 +27,10 @@ pub fn format(document: &Document) -> Vec<Edit> {
         margin(document, node, &mut edits);
         names(document, node, &mut edits);
     }
-    edits.extend(end(document));
+    if let Some(end) = end(document) {
+        edits.retain(|(place, _)| place.start < end.0.start);
+        edits.push(end);
+    }
     edits.sort_by_key(|(place, _)| place.start);
     edits.retain(|(place, text)| document.slice(place.clone()) != text);
     if means_the_same(file, &parser::parse(applied(document, &edits).as_bytes())) { edits } else { Vec::new() }
@@ -116,10 +119,8 @@ fn end(document: &Document) -> Option<Edit> {
     if content == 0 {
         return None;
     }
-    // Blanks of the last line are taken away as those of any other.
-    let from = content + text[content..].find(['\r', '\n']).unwrap_or(text.len() - content);
     let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
-    Some((from..text.len(), newline.to_owned()))
+    Some((content..text.len(), newline.to_owned()))
 }
 
 /// Whether two files are the same tree, and the same instructions but for the case of their names.

@@ -134,10 +134,10 @@ mod tests {
 
     #[test]
     fn variables() {
-        check("# V is the version\nARG V=1\nFROM a:$‸V\n", &expect![[r#""V": `ARG V=1` (line 2) /  / is the version"#]]);
+        check("# V is the version\nARG V=1\nFROM a:$‸V\n", &expect![[r#""V": `ARG V=1` (line 2) /  / V is the version"#]]);
         check("ARG V=1\nFROM a\nARG V\nRUN $‸V\n", &expect![[r#""V": `ARG V` (line 3) /  / Its value is that of `ARG V=1` (line 1)"#]]);
-        check("FROM a:$TARGET‸ARCH\n", &expect![[r#""TARGETARCH": `TARGETARCH` — its architecture."#]]);
-        check("FROM a\nARG TARGET‸ARCH\n", &expect![[r#""TARGETARCH": `ARG TARGETARCH` (line 2) /  / `TARGETARCH` — its architecture."#]]);
+        check("FROM a:$TARGET‸ARCH\n", &expect![[r#""TARGETARCH": `TARGETARCH` — the architecture that the image is for: `arm64`."#]]);
+        check("FROM a\nARG TARGET‸ARCH\n", &expect![[r#""TARGETARCH": `ARG TARGETARCH` (line 2) /  / `TARGETARCH` — the architecture that the image is for: `arm64`."#]]);
         check("FROM a\nRUN $‸HOME\n", &expect!["nothing"]);
     }
 }
