@@ -125,15 +125,18 @@ impl Wanted<'_> {
     fn instructions(&self, word: &Range<usize>) -> Vec<Completion> {
         // What is not the line's first word is what an `ONBUILD` holds.
         let in_trigger = |keyword: &Keyword| !matches!(keyword, Keyword::From | Keyword::Maintainer | Keyword::Onbuild);
-        let keywords: Vec<Keyword> = Keyword::ALL.into_iter().filter(|known| word.start == 0 || in_trigger(known)).collect();
+        let keywords: Vec<Keyword> =
+            Keyword::ALL.into_iter().filter(|known| word.start == 0 || in_trigger(known)).collect();
         instructions(self.place(word), &keywords)
     }
 
     fn flags(&self, keyword: Keyword, word: &Range<usize>) -> Vec<Completion> {
         let text = &self.line.logical.text;
-        let others: Vec<&str> = cursor::words(text, 0).into_iter().filter(|other| other != word).map(|w| &text[w]).collect();
+        let others: Vec<&str> =
+            cursor::words(text, 0).into_iter().filter(|other| other != word).map(|w| &text[w]).collect();
         let is_given = |name: &str| {
-            let is_it = |word: &&str| word.strip_prefix("--").is_some_and(|given| given.split('=').next() == Some(name));
+            let is_it =
+                |word: &&str| word.strip_prefix("--").is_some_and(|given| given.split('=').next() == Some(name));
             others.iter().any(is_it)
         };
         let wanted = flags::of(keyword).iter().filter(|flag| flag.takes == Takes::Values || !is_given(flag.name));
@@ -150,7 +153,8 @@ impl Wanted<'_> {
     }
 
     fn flag_values(&self, keyword: Keyword, flag: &str, value: &Range<usize>) -> Vec<Completion> {
-        let takes = flags::of(keyword).iter().find(|known| flag.strip_prefix("--") == Some(known.name)).map(|f| f.takes);
+        let takes =
+            flags::of(keyword).iter().find(|known| flag.strip_prefix("--") == Some(known.name)).map(|f| f.takes);
         match (flag, takes) {
             (_, None) => Vec::new(),
             (_, Some(Takes::Switch)) => self.values(["true", "false"], value),
@@ -172,7 +176,8 @@ impl Wanted<'_> {
     fn mount_options(&self, kind: MountKind, name: &Range<usize>) -> Vec<Completion> {
         let text = &self.line.logical.text;
         let flag = cursor::flags(text, 0).into_iter().chain(cursor::words(text, 0));
-        let flag = flag.into_iter().find(|word| word.start <= name.start && name.end <= word.end).unwrap_or(name.clone());
+        let flag =
+            flag.into_iter().find(|word| word.start <= name.start && name.end <= word.end).unwrap_or(name.clone());
         let fields = cursor::fields(text, (flag.start + "--mount=".len()).min(flag.end)..flag.end);
         let given = |option: &MountOption| {
             let is_it = |field: &Range<usize>| {

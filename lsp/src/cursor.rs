@@ -40,12 +40,25 @@ pub enum Part {
     Keyword(Range<usize>),
     /// `--name`, as far as it is written.
     Flag(Range<usize>),
-    FlagValue { flag: Range<usize>, value: Range<usize> },
+    FlagValue {
+        flag: Range<usize>,
+        value: Range<usize>,
+    },
     /// A name among the options of a `--mount`.
-    MountOption { kind: MountKind, name: Range<usize> },
-    MountValue { kind: MountKind, name: Range<usize>, value: Range<usize> },
+    MountOption {
+        kind: MountKind,
+        name: Range<usize>,
+    },
+    MountValue {
+        kind: MountKind,
+        name: Range<usize>,
+        value: Range<usize>,
+    },
     /// A word behind the flags, and how many come before it.
-    Argument { index: usize, word: Range<usize> },
+    Argument {
+        index: usize,
+        word: Range<usize>,
+    },
     /// The place is in a comment, or behind the line's text.
     Nothing,
 }
@@ -271,7 +284,9 @@ mod tests {
                     Part::FlagValue { flag, value } => {
                         format!("value {:?} of {:?}", &text[value.clone()], &text[flag.clone()])
                     }
-                    Part::MountOption { kind, name } => format!("option {:?} of a {}", &text[name.clone()], kind.as_str()),
+                    Part::MountOption { kind, name } => {
+                        format!("option {:?} of a {}", &text[name.clone()], kind.as_str())
+                    }
                     Part::MountValue { kind, name, value } => {
                         format!("value {:?} of {:?} of a {}", &text[value.clone()], &text[name.clone()], kind.as_str())
                     }

@@ -125,36 +125,56 @@ mod tests {
             let related = d.related_information.into_iter().flatten();
             let related: Vec<_> =
                 related.map(|r| format!("\n    {} {}", show(&document, r.location.range), r.message)).collect();
-            format!("{} {severity} {code}: {}{}\n", show(&document, d.range), d.message.replace('\n', " / "), related.concat())
+            format!(
+                "{} {severity} {code}: {}{}\n",
+                show(&document, d.range),
+                d.message.replace('\n', " / "),
+                related.concat()
+            )
         });
         expected.assert_eq(&lines.collect::<String>());
     }
 
     #[test]
     fn mistakes_are_told_with_their_place() {
-        check("FROM a\nCOYP x y\nRUN --netwrok=none x\n", &expect![[r#"
+        check(
+            "FROM a\nCOYP x y\nRUN --netwrok=none x\n",
+            &expect![[r#"
             2:1-2:5 "COYP" Error UnknownInstruction: `COYP` is no instruction / hint: did you mean `COPY`?
             3:5-3:14 "--netwrok" Error UnknownFlag: `RUN` has no flag `--netwrok` / expected: `--mount`, `--network`, `--security`, `--device` / hint: did you mean `--network`?
-        "#]]);
-        check("# escape=`\n# escape=\\\nFROM a\n", &expect![[r##"
+        "#]],
+        );
+        check(
+            "# escape=`\n# escape=\\\nFROM a\n",
+            &expect![[r##"
             2:1-2:11 "# escape=\\" Error DuplicateDirective: a second `escape` directive / hint: remove one of the two
                 1:1-1:11 "# escape=`" the first one is here
-        "##]]);
-        check("FROM a\nRUN a \\\n\n b\n", &expect![[r#"
+        "##]],
+        );
+        check(
+            "FROM a\nRUN a \\\n\n b\n",
+            &expect![[r#"
             3:1-3:1 "" Warning NoEmptyContinuation: Empty continuation line / hint: remove the empty line, or put a `#` on it; it will become an error
                 2:1-4:3 "RUN a \\\n\n b" the instruction begins here
-        "#]]);
-        check("", &expect![[r#"
+        "#]],
+        );
+        check(
+            "",
+            &expect![[r#"
             1:1-1:1 "" Error NoInstructions: the file is empty: there is no instruction in it / expected: at least a `FROM`
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn warnings_are_those_of_the_checks() {
-        check("FROM a as b\nRUN x\nMAINTAINER me\n", &expect![[r#"
+        check(
+            "FROM a as b\nRUN x\nMAINTAINER me\n",
+            &expect![[r#"
             1:8-1:10 "as" Warning FromAsCasing: 'as' and 'FROM' keywords' casing do not match
             3:1-3:11 "MAINTAINER" Warning MaintainerDeprecated: Maintainer instruction is deprecated in favor of using label
-        "#]]);
+        "#]],
+        );
         check("# check=skip=FromAsCasing\nFROM a as b\n", &expect![[r#""#]]);
     }
 

@@ -95,7 +95,11 @@ mod tests {
     #[test]
     fn edits_are_made_one_after_the_other() {
         let document = Document::new("FROM a\nRUN 😀x\n", Encoding::Utf16);
-        let edited = document.edited(vec![change((1, 6), (1, 7), "y"), change((0, 5), (0, 6), "bb"), change((0, 7), (1, 0), "\n\n")]);
+        let edited = document.edited(vec![
+            change((1, 6), (1, 7), "y"),
+            change((0, 5), (0, 6), "bb"),
+            change((0, 7), (1, 0), "\n\n"),
+        ]);
         assert_eq!(edited.text(), "FROM bb\n\nRUN 😀y\n");
         let whole = TextDocumentContentChangeEvent { range: None, range_length: None, text: "new".into() };
         assert_eq!(edited.edited(vec![whole]).text(), "new");

@@ -118,26 +118,73 @@ mod tests {
 
     #[test]
     fn pages_and_their_lines() {
-        check("FROM a\nSTOP‸SIGNAL 3\n", &expect![[r#""STOPSIGNAL": # STOPSIGNAL /  / Says which signal asks the container's first process to end. / "#]]);
-        check("FROM a\nCOPY --lin‸k a b\n", &expect![[r#""--link": `--link[=true]` — the copy does not depend on what is there before it. Kiln looks for that by itself, flag or not."#]]);
-        check("FROM a\nCOPY --chmod=07‸55 a b\n", &expect![[r#""--chmod": `--chmod=0755` — permissions, in octal or as in `u=rwX,go=rX`; without it, those of the source."#]]);
-        check("FROM a\nRUN --mount=type=cac‸he,target=/x y\n", &expect![[r#""cache": `type=cache` — a directory that later builds find again: of a compiler, of a package manager. It may be empty any time."#]]);
-        check("FROM a\nRUN --mount=type=cache,ds‸t=/x y\n", &expect![[r#""dst": `target`, `dst`, `destination` — where it is in the command's files. A relative path is below the working directory."#]]);
+        check(
+            "FROM a\nSTOP‸SIGNAL 3\n",
+            &expect![[
+                r#""STOPSIGNAL": # STOPSIGNAL /  / Says which signal asks the container's first process to end. / "#
+            ]],
+        );
+        check(
+            "FROM a\nCOPY --lin‸k a b\n",
+            &expect![[
+                r#""--link": `--link[=true]` — the copy does not depend on what is there before it. Kiln looks for that by itself, flag or not."#
+            ]],
+        );
+        check(
+            "FROM a\nCOPY --chmod=07‸55 a b\n",
+            &expect![[
+                r#""--chmod": `--chmod=0755` — permissions, in octal or as in `u=rwX,go=rX`; without it, those of the source."#
+            ]],
+        );
+        check(
+            "FROM a\nRUN --mount=type=cac‸he,target=/x y\n",
+            &expect![[
+                r#""cache": `type=cache` — a directory that later builds find again: of a compiler, of a package manager. It may be empty any time."#
+            ]],
+        );
+        check(
+            "FROM a\nRUN --mount=type=cache,ds‸t=/x y\n",
+            &expect![[
+                r#""dst": `target`, `dst`, `destination` — where it is in the command's files. A relative path is below the working directory."#
+            ]],
+        );
         check("FROM a\nNONE‸ x\n", &expect!["nothing"]);
-        check("# check=skip=FromAs‸Casing\nFROM a\n", &expect![[r#""FromAsCasing": **FromAsCasing** /  / `AS` should be written in the same case as its `FROM`"#]]);
+        check(
+            "# check=skip=FromAs‸Casing\nFROM a\n",
+            &expect![[
+                r#""FromAsCasing": **FromAsCasing** /  / `AS` should be written in the same case as its `FROM`"#
+            ]],
+        );
     }
 
     #[test]
     fn stages() {
-        check("# b builds\nFROM a AS b\nRUN x\nCOPY --from=‸b x y\n", &expect![[r#""b": Stage `b` (line 2), 2 instructions /  / ```dockerfile / FROM a AS b"#]]);
+        check(
+            "# b builds\nFROM a AS b\nRUN x\nCOPY --from=‸b x y\n",
+            &expect![[r#""b": Stage `b` (line 2), 2 instructions /  / ```dockerfile / FROM a AS b"#]],
+        );
     }
 
     #[test]
     fn variables() {
-        check("# V is the version\nARG V=1\nFROM a:$‸V\n", &expect![[r#""V": `ARG V=1` (line 2) /  / V is the version"#]]);
-        check("ARG V=1\nFROM a\nARG V\nRUN $‸V\n", &expect![[r#""V": `ARG V` (line 3) /  / Its value is that of `ARG V=1` (line 1)"#]]);
-        check("FROM a:$TARGET‸ARCH\n", &expect![[r#""TARGETARCH": `TARGETARCH` — the architecture that the image is for: `arm64`."#]]);
-        check("FROM a\nARG TARGET‸ARCH\n", &expect![[r#""TARGETARCH": `ARG TARGETARCH` (line 2) /  / `TARGETARCH` — the architecture that the image is for: `arm64`."#]]);
+        check(
+            "# V is the version\nARG V=1\nFROM a:$‸V\n",
+            &expect![[r#""V": `ARG V=1` (line 2) /  / V is the version"#]],
+        );
+        check(
+            "ARG V=1\nFROM a\nARG V\nRUN $‸V\n",
+            &expect![[r#""V": `ARG V` (line 3) /  / Its value is that of `ARG V=1` (line 1)"#]],
+        );
+        check(
+            "FROM a:$TARGET‸ARCH\n",
+            &expect![[r#""TARGETARCH": `TARGETARCH` — the architecture that the image is for: `arm64`."#]],
+        );
+        check(
+            "FROM a\nARG TARGET‸ARCH\n",
+            &expect![[
+                r#""TARGETARCH": `ARG TARGETARCH` (line 2) /  / `TARGETARCH` — the architecture that the image is for: `arm64`."#
+            ]],
+        );
         check("FROM a\nRUN $‸HOME\n", &expect!["nothing"]);
     }
 }

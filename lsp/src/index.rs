@@ -24,6 +24,8 @@ pub struct Index {
     /// In the order of their places.
     pub definitions: Vec<Definition>,
     pub references: Vec<Reference>,
+    /// The last stage of each name.
+    names: HashMap<Text, usize>,
 }
 
 #[derive(Debug)]
@@ -81,7 +83,10 @@ struct Scope {
 
 impl Index {
     pub fn new(dockerfile: &Dockerfile) -> Self {
-        let mut walk = Walk { dockerfile, index: Index::default(), globals: Scope::default(), ends: Vec::new() };
+        let named = |(at, stage): (usize, &parser::Stage)| Some((stage.name.clone()?, at));
+        let names = dockerfile.stages.iter().enumerate().filter_map(named).collect();
+        let index = Index { names, ..Index::default() };
+        let mut walk = Walk { dockerfile, index, globals: Scope::default(), above: HashMap::new(), ends: Vec::new() };
         for command in &dockerfile.meta_args {
             walk.arg(&dockerfile.tree.nodes[command.head.node], &command.instruction, None, None);
         }
@@ -105,7 +110,8 @@ impl Index {
         let chain = std::iter::successors(Some(stage), |stage| self.stages[*stage].base);
         let chain: BTreeSet<usize> = chain.take(MAX_CHAIN).collect();
         let seen = |definition: &&Definition| {
-            definition.stage.is_some_and(|of| chain.contains(&of)) && (definition.stage != Some(stage) || definition.end < offset)
+            definition.stage.is_some_and(|of| chain.contains(&of))
+                && (definition.stage != Some(stage) || definition.end < offset)
         };
         last_of_each(self.definitions.iter().filter(seen))
     }
@@ -116,10 +122,9 @@ impl Index {
     }
 
     /// The number of the stage that `name` names in `COPY --from` and the like.
-    pub fn stage_named(&self, dockerfile: &Dockerfile, name: &str) -> Option<usize> {
-        let by_name = |stage: &parser::Stage| stage.name.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(name));
+    fn stage_named(&self, dockerfile: &Dockerfile, name: &str) -> Option<usize> {
         let number = name.parse::<usize>().ok().filter(|number| *number < dockerfile.stages.len());
-        number.or_else(|| dockerfile.stages.iter().rposition(by_name))
+        number.or_else(|| self.names.get(&Text::from(name.to_lowercase())).copied())
     }
 
     /// The definition that `offset` is in, by its name, or that a reference there sees.
@@ -135,7 +140,11 @@ impl Index {
     /// The stage that is named at `offset`, where it begins or where it is referred to.
     pub fn stage_use_at(&self, offset: usize) -> Option<(Range<usize>, usize)> {
         let touches = |place: &Range<usize>| place.start <= offset && offset <= place.end;
-        let named = self.stages.iter().enumerate().find_map(|(at, stage)| Some((stage.name.clone()?, at)).filter(|(n, _)| touches(n)));
+        let named = self
+            .stages
+            .iter()
+            .enumerate()
+            .find_map(|(at, stage)| Some((stage.name.clone()?, at)).filter(|(n, _)| touches(n)));
         named.or_else(|| self.stage_uses.iter().find(|(place, _)| touches(place)).cloned())
     }
 }
@@ -152,6 +161,8 @@ struct Walk<'d> {
     dockerfile: &'d Dockerfile,
     index: Index,
     globals: Scope,
+    /// The stages so far, by name.
+    above: HashMap<Text, usize>,
     /// What each stage has at its end.
     ends: Vec<Scope>,
 }
@@ -162,7 +173,8 @@ impl<'d> Walk<'d> {
         let node = &self.dockerfile.tree.nodes[stage.head.node];
         let logical = self.logical(node);
         let words = cursor::words(&logical.text, after_flags(&logical.text));
-        let base = self.dockerfile.stages[..at].iter().rposition(|earlier| earlier.name.as_ref() == Some(&stage.base));
+        let base = self.above.get(&stage.base).copied();
+        self.above.extend(stage.name.clone().map(|name| (name, at)));
         if let (Some(base), Some(word)) = (base, words.first()) {
             self.index.stage_uses.push((logical.range(word.clone()), base));
         }
@@ -190,12 +202,20 @@ impl<'d> Walk<'d> {
             Instruction::Arg(arg) => return self.arg(node, arg, Some(stage), Some(scope)),
             Instruction::Env(pairs) => {
                 self.references(bytes(node.span), scope);
-                let keys: Vec<_> = pairs.iter().map(|pair| (&pair.key, Some(&pair.value))).collect();
-                for (place, (key, value)) in self.places(node, keys.iter().map(|(key, _)| key.as_str())).into_iter().zip(keys) {
-                    let parent = self.seen(scope, key);
-                    let id = self.define(key, Kind::Env, Some(stage), place, node, parent);
-                    self.index.definitions[id].value = value.cloned();
-                    scope.own.insert(key.clone(), id);
+                let places = self.places(node, pairs.iter().map(|pair| pair.key.as_str()));
+                for (pair, place) in pairs.iter().zip(places) {
+                    let parent = self.seen(scope, &pair.key);
+                    let id = self.define(parent, |group| Definition {
+                        name: pair.key.clone(),
+                        kind: Kind::Env,
+                        stage: Some(stage),
+                        place,
+                        end: bytes(node.span).end,
+                        value: Some(pair.value.clone()),
+                        doc: None,
+                        group,
+                    });
+                    scope.own.insert(pair.key.clone(), id);
                 }
                 return;
             }
@@ -223,9 +243,16 @@ impl<'d> Walk<'d> {
                 (None, None) => globals.own.get(&definition.key).copied(),
                 (seen, _) => seen,
             };
-            let id = self.define(&definition.key, Kind::Arg, stage, place.clone(), node, parent);
-            self.index.definitions[id].value = definition.value.clone();
-            self.index.definitions[id].doc = definition.doc.clone();
+            let id = self.define(parent, |group| Definition {
+                name: definition.key.clone(),
+                kind: Kind::Arg,
+                stage,
+                place: place.clone(),
+                end: whole.end,
+                value: definition.value.clone(),
+                doc: definition.doc.clone(),
+                group,
+            });
             let scope = own.as_deref_mut().unwrap_or(&mut globals);
             // An `ENV` of the same name stays on top.
             if seen.is_none_or(|seen| self.index.definitions[seen].kind == Kind::Arg) {
@@ -235,12 +262,11 @@ impl<'d> Walk<'d> {
         self.globals = globals;
     }
 
-    fn define(&mut self, name: &Text, kind: Kind, stage: Option<usize>, place: Range<usize>, node: &Node, parent: Option<usize>) -> usize {
+    /// A definition more, which belongs to the variable of `parent` if there is one; its position in the index.
+    fn define(&mut self, parent: Option<usize>, definition: impl FnOnce(usize) -> Definition) -> usize {
         let id = self.index.definitions.len();
         let group = parent.map_or(id, |parent| self.index.definitions[parent].group);
-        let end = bytes(node.span).end;
-        let name = name.clone();
-        self.index.definitions.push(Definition { name, kind, stage, place, end, value: None, doc: None, group });
+        self.index.definitions.push(definition(group));
         id
     }
 
@@ -279,7 +305,9 @@ impl<'d> Walk<'d> {
                 continue;
             }
             for field in cursor::fields(&logical.text, flag.start + "--mount=".len()..flag.end) {
-                let is_from = logical.text[field.clone()].get(.."from=".len()).is_some_and(|key| key.eq_ignore_ascii_case("from="));
+                let is_from = logical.text[field.clone()]
+                    .get(.."from=".len())
+                    .is_some_and(|key| key.eq_ignore_ascii_case("from="));
                 if is_from {
                     self.stage_use(&logical, field.start + "from=".len()..field.end);
                 }

@@ -67,7 +67,8 @@ impl Logical {
         let after = self.pieces.partition_point(|piece| piece.logical <= part.start);
         let start = self.pieces[..after].last().map_or(0, |piece| piece.source + part.start - piece.logical);
         let before = self.pieces.partition_point(|piece| piece.logical + piece.length < part.end);
-        let end = self.pieces.get(before).map_or(self.end, |piece| piece.source + part.end.saturating_sub(piece.logical));
+        let end =
+            self.pieces.get(before).map_or(self.end, |piece| piece.source + part.end.saturating_sub(piece.logical));
         start..end.max(start)
     }
 }

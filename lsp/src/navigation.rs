@@ -52,10 +52,17 @@ pub fn references(document: &Document, offset: usize, declaration: Declaration) 
 /// All places that name `symbol`.
 pub fn places(index: &Index, symbol: Symbol, declaration: Declaration) -> Vec<Range<usize>> {
     let mut places: Vec<Range<usize>> = match symbol {
-        Symbol::Stage(stage) => index.stage_uses.iter().filter(|(_, of)| *of == stage).map(|(place, _)| place.clone()).collect(),
+        Symbol::Stage(stage) => {
+            index.stage_uses.iter().filter(|(_, of)| *of == stage).map(|(place, _)| place.clone()).collect()
+        }
         Symbol::Variable(group) => {
             let is_ours = |definition: &usize| index.definitions[*definition].group == group;
-            index.references.iter().filter(|r| r.definition.as_ref().is_some_and(is_ours)).map(|r| r.place.clone()).collect()
+            index
+                .references
+                .iter()
+                .filter(|r| r.definition.as_ref().is_some_and(is_ours))
+                .map(|r| r.place.clone())
+                .collect()
         }
     };
     if declaration == Declaration::Included {
@@ -123,10 +130,7 @@ mod tests {
 
     #[test]
     fn a_stage_does_not_see_the_others() {
-        check(
-            "ARG V=1\nFROM a\nARG V=2\nRUN $V\nFROM c\nRUN $V‸\n",
-            &expect!["nowhere"],
-        );
+        check("ARG V=1\nFROM a\nARG V=2\nRUN $V\nFROM c\nRUN $V‸\n", &expect!["nowhere"]);
         check(
             "ARG V=1\nFROM a\nARG V=2 W=$‸V\n",
             &expect![[r#"

@@ -76,7 +76,8 @@ pub fn folds(document: &Document) -> Vec<Range<usize>> {
     let stages = document.index().stages.iter().map(|stage| stage.whole.clone());
     let nodes = file.tree.nodes.iter().map(|node| bytes(node.span));
     // A here-document's text begins behind the line, or lines, that it is named in.
-    let documents = file.stages.iter().flat_map(|stage| &stage.commands).filter_map(|command| heredocs(document, command));
+    let documents =
+        file.stages.iter().flat_map(|stage| &stage.commands).filter_map(|command| heredocs(document, command));
     let spans_lines = |fold: &Range<usize>| document.lines().line(fold.start) < document.lines().line(fold.end);
     let mut folds: Vec<Range<usize>> = stages.chain(nodes).chain(documents).filter(spans_lines).collect();
     folds.sort_by_key(|fold| (fold.start, std::cmp::Reverse(fold.end)));
@@ -102,14 +103,16 @@ mod tests {
     use crate::Encoding;
     use expect_test::expect;
 
-    const TEXT: &str = "ARG V=1\n# a comment\nFROM a:$V AS b\nRUN x \\\n  y\n\nFROM c\nCOPY \\\n <<E /x\nhello\nE\nCMD z\n";
+    const TEXT: &str =
+        "ARG V=1\n# a comment\nFROM a:$V AS b\nRUN x \\\n  y\n\nFROM c\nCOPY \\\n <<E /x\nhello\nE\nCMD z\n";
 
     #[test]
     fn stages_and_instructions() {
         let document = Document::new(TEXT, Encoding::Utf16);
         let mut shown = String::new();
         for entry in outline(&document) {
-            shown += &format!("{:?} {} | {} | {:?}\n", entry.kind, entry.name, entry.detail, document.slice(entry.head));
+            shown +=
+                &format!("{:?} {} | {} | {:?}\n", entry.kind, entry.name, entry.detail, document.slice(entry.head));
             for child in entry.children {
                 shown += &format!("  {:?} {} | {}\n", child.kind, child.name, child.detail);
             }

@@ -104,6 +104,9 @@ mod tests {
     #[test]
     fn an_item_is_whole() {
         let item = item(Keyword::Copy, "--parents").expect("it is there");
-        assert!(item.starts_with("`--parents[=true]` — ") && item.ends_with("left out.") && !item.contains('\n'), "{item}");
+        assert!(
+            item.starts_with("`--parents[=true]` — ") && item.ends_with("left out.") && !item.contains('\n'),
+            "{item}"
+        );
     }
 }

@@ -25,8 +25,12 @@ pub fn rename(document: &Document, offset: usize, name: &str) -> Result<Vec<Rang
     };
     if !is_good {
         return Err(match symbol {
-            Symbol::Stage(_) => format!("a stage cannot be named `{name}`: a letter, then letters, digits, `-`, `_` or `.`"),
-            Symbol::Variable(_) => format!("a variable cannot be named `{name}`: letters, digits and `_`, no digit first"),
+            Symbol::Stage(_) => {
+                format!("a stage cannot be named `{name}`: a letter, then letters, digits, `-`, `_` or `.`")
+            }
+            Symbol::Variable(_) => {
+                format!("a variable cannot be named `{name}`: letters, digits and `_`, no digit first")
+            }
         });
     }
     let mut places = navigation::places(document.index(), symbol, Declaration::Included);
@@ -64,7 +68,10 @@ mod tests {
     #[test]
     fn everywhere() {
         let stage = "FROM a AS b‸\nFROM b\nCOPY --from=b --from=0 b b\nCOPY --from=0 x y\n";
-        assert_eq!(renamed(stage, "new"), Ok("FROM a AS new\nFROM new\nCOPY --from=b --from=0 b b\nCOPY --from=0 x y\n".into()));
+        assert_eq!(
+            renamed(stage, "new"),
+            Ok("FROM a AS new\nFROM new\nCOPY --from=b --from=0 b b\nCOPY --from=0 x y\n".into())
+        );
         let variable = "ARG V=1\nFROM a:$V\nARG V\nRUN \"${V‸}\" \\$V V\n";
         assert_eq!(renamed(variable, "NEW"), Ok("ARG NEW=1\nFROM a:$NEW\nARG NEW\nRUN \"${NEW}\" \\$V V\n".into()));
     }

@@ -143,11 +143,15 @@ impl Server {
 
 fn capabilities(encoding: Encoding) -> ServerCapabilities {
     let triggers = ["-", "=", "$", "{", ","].map(str::to_owned).to_vec();
-    let rename = RenameOptions { prepare_provider: Some(true), work_done_progress_options: WorkDoneProgressOptions::default() };
+    let rename =
+        RenameOptions { prepare_provider: Some(true), work_done_progress_options: WorkDoneProgressOptions::default() };
     ServerCapabilities {
         position_encoding: Some(encoding.kind()),
         text_document_sync: Some(TextDocumentSyncCapability::Kind(TextDocumentSyncKind::INCREMENTAL)),
-        completion_provider: Some(CompletionOptions { trigger_characters: Some(triggers), ..CompletionOptions::default() }),
+        completion_provider: Some(CompletionOptions {
+            trigger_characters: Some(triggers),
+            ..CompletionOptions::default()
+        }),
         hover_provider: Some(HoverProviderCapability::Simple(true)),
         definition_provider: Some(OneOf::Left(true)),
         references_provider: Some(OneOf::Left(true)),
@@ -168,7 +172,10 @@ impl LanguageServer for Server {
         let agreed = self.state.agreed.get_or_init(|| Agreed { encoding, snippets });
         Ok(InitializeResult {
             capabilities: capabilities(agreed.encoding),
-            server_info: Some(ServerInfo { name: "kiln".to_owned(), version: Some(env!("CARGO_PKG_VERSION").to_owned()) }),
+            server_info: Some(ServerInfo {
+                name: "kiln".to_owned(),
+                version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            }),
             ..InitializeResult::default()
         })
     }
@@ -220,8 +227,7 @@ impl LanguageServer for Server {
     async fn references(&self, params: ReferenceParams) -> Result<Option<Vec<Location>>> {
         let asked = params.text_document_position;
         let Some((document, offset)) = self.at(&asked) else { return Ok(None) };
-        let declaration =
-            if params.context.include_declaration { Declaration::Included } else { Declaration::Left };
+        let declaration = if params.context.include_declaration { Declaration::Included } else { Declaration::Left };
         let places = navigation::references(&document, offset, declaration).into_iter();
         let uri = asked.text_document.uri;
         Ok(Some(places.map(|place| Location::new(uri.clone(), document.range(place))).collect()))

@@ -36,7 +36,8 @@ impl Editor {
             .expect("the binary starts");
         let (input, output) = (server.stdin.take().expect("piped"), server.stdout.take().expect("piped"));
         let mut editor = Editor { server, input, output: BufReader::new(output), asked: 0 };
-        let capabilities = json!({ "textDocument": { "completion": { "completionItem": { "snippetSupport": true } } } });
+        let capabilities =
+            json!({ "textDocument": { "completion": { "completionItem": { "snippetSupport": true } } } });
         let met = editor.ask("initialize", &json!({ "capabilities": capabilities }));
         assert_eq!(met["capabilities"]["positionEncoding"], "utf-16");
         editor.tell("initialized", &json!({}));

@@ -32,10 +32,16 @@ fn instructions_where_one_begins() {
 #[test]
 fn flags_of_the_instruction() {
     check("FROM a\nCOPY --‸", &expect![[r#""--": --from= --chown= --chmod= --link --parents --exclude="#]]);
-    check("FROM a\nCOPY --link --exclude=a --fr‸ x y", &expect![[r#""--fr": --from= --chown= --chmod= --parents --exclude="#]]);
+    check(
+        "FROM a\nCOPY --link --exclude=a --fr‸ x y",
+        &expect![[r#""--fr": --from= --chown= --chmod= --parents --exclude="#]],
+    );
     check("FROM --‸ a", &expect![[r#""--": --platform="#]]);
     check("FROM a\nUSER --‸", &expect![[r#""": "#]]);
-    check("FROM a\nONBUILD ADD --ch‸", &expect![[r#""--ch": --chown= --chmod= --link --keep-git-dir --checksum= --unpack --exclude="#]]);
+    check(
+        "FROM a\nONBUILD ADD --ch‸",
+        &expect![[r#""--ch": --chown= --chmod= --link --keep-git-dir --checksum= --unpack --exclude="#]],
+    );
 }
 
 #[test]
@@ -43,15 +49,26 @@ fn values_of_flags() {
     check("FROM a\nRUN --network=‸ x", &expect![[r#""": default none host"#]]);
     check("FROM a\nRUN --security=s‸", &expect![[r#""s": sandbox insecure"#]]);
     check("FROM a\nCOPY --link=‸", &expect![[r#""": true false"#]]);
-    check("FROM --platform=‸ a", &expect![[r#""": $BUILDPLATFORM $TARGETPLATFORM linux/amd64 linux/arm64 linux/arm/v7 linux/arm/v6 linux/386 linux/ppc64le linux/riscv64 linux/s390x"#]]);
+    check(
+        "FROM --platform=‸ a",
+        &expect![[
+            r#""": $BUILDPLATFORM $TARGETPLATFORM linux/amd64 linux/arm64 linux/arm/v7 linux/arm/v6 linux/386 linux/ppc64le linux/riscv64 linux/s390x"#
+        ]],
+    );
 }
 
 #[test]
 fn mounts() {
     check("FROM a\nRUN --mount=‸", &expect![[r#""": type= from= source= target= readonly readwrite"#]]);
     check("FROM a\nRUN --mount=type=‸", &expect![[r#""": bind cache tmpfs secret ssh"#]]);
-    check("FROM a\nRUN --mount=type=cache,‸,target=/x y", &expect![[r#""": from= source= readonly id= sharing= mode= uid= gid= readwrite"#]]);
-    check("FROM a\nRUN --mount=type=secret,re‸", &expect![[r#""re": source= target= id= required mode= uid= gid= env="#]]);
+    check(
+        "FROM a\nRUN --mount=type=cache,‸,target=/x y",
+        &expect![[r#""": from= source= readonly id= sharing= mode= uid= gid= readwrite"#]],
+    );
+    check(
+        "FROM a\nRUN --mount=type=secret,re‸",
+        &expect![[r#""re": source= target= id= required mode= uid= gid= env="#]],
+    );
     check("FROM a\nRUN --mount=type=cache,sharing=‸", &expect![[r#""": shared private locked"#]]);
     check("FROM a AS b\nFROM c\nRUN --mount=from=‸", &expect![[r#""": b"#]]);
 }
@@ -66,10 +83,20 @@ fn stages() {
 
 #[test]
 fn variables_in_scope() {
-    check("ARG V=1\nFROM a:$‸", &expect![[r#""": V BUILDPLATFORM BUILDOS BUILDOSVERSION BUILDARCH BUILDVARIANT TARGETPLATFORM TARGETOS TARGETOSVERSION TARGETARCH TARGETVARIANT TARGETSTAGE"#]]);
+    check(
+        "ARG V=1\nFROM a:$‸",
+        &expect![[
+            r#""": V BUILDPLATFORM BUILDOS BUILDOSVERSION BUILDARCH BUILDVARIANT TARGETPLATFORM TARGETOS TARGETOSVERSION TARGETARCH TARGETVARIANT TARGETSTAGE"#
+        ]],
+    );
     check("ARG V=1\nFROM a\nARG W\nENV X=1\nRUN ${W‸}\nENV Y=2", &expect![[r#""W": W X"#]]);
     check("FROM a AS b\nENV B=1\nFROM b\nCOPY $‸ /", &expect![[r#""": B"#]]);
-    check("ARG V=1\nFROM a\nARG ‸", &expect![[r#""": V BUILDPLATFORM BUILDOS BUILDOSVERSION BUILDARCH BUILDVARIANT TARGETPLATFORM TARGETOS TARGETOSVERSION TARGETARCH TARGETVARIANT TARGETSTAGE"#]]);
+    check(
+        "ARG V=1\nFROM a\nARG ‸",
+        &expect![[
+            r#""": V BUILDPLATFORM BUILDOS BUILDOSVERSION BUILDARCH BUILDVARIANT TARGETPLATFORM TARGETOS TARGETOSVERSION TARGETARCH TARGETVARIANT TARGETSTAGE"#
+        ]],
+    );
     check("FROM a\nRUN \\$‸", &expect![[r#""": "#]]);
 }
 

@@ -71,7 +71,8 @@ fn nonsense_is_answered_and_passed_over() {
         4 -32602
         5 null
         9 null
-        5 -32600"#]].assert_eq(&outcome(&answers).join("\n"));
+        5 -32600"#]]
+    .assert_eq(&outcome(&answers).join("\n"));
     assert_eq!(ending, Ending::Asked);
 }
 
@@ -80,7 +81,8 @@ fn headers_may_be_odd() {
     let text = format!("\r\n\ncontent-LENGTH : {}\nContent-Type: x\n\n{SHUTDOWN}", SHUTDOWN.len());
     assert_eq!(outcome(&raw(&text).0), ["9 -32002"]);
     assert_eq!(outcome(&raw(&format!("X: 1\r\n\r\n{text}")).0), ["null -32700", "9 -32002"]);
-    for text in ["Content-Length: 99999999999999999999\r\n\r\n", "Content-Length: 20\r\n\r\nshort", "\u{fffd}", "::::"] {
+    for text in ["Content-Length: 99999999999999999999\r\n\r\n", "Content-Length: 20\r\n\r\nshort", "\u{fffd}", "::::"]
+    {
         assert_eq!(raw(text).1, Ending::Abrupt, "{text}");
     }
 }
@@ -93,7 +95,8 @@ fn an_edit_is_seen_by_the_next_question() {
             r#"{{"jsonrpc":"2.0","id":{id},"method":"textDocument/definition","params":{{"textDocument":{{"uri":"file:///d"}},"position":{{"line":1,"character":12}}}}}}"#
         )
     };
-    let (answers, _) = converse(&[INITIALIZE, INITIALIZED, OPEN, &definition(2), change, &definition(3), SHUTDOWN, EXIT]);
+    let (answers, _) =
+        converse(&[INITIALIZE, INITIALIZED, OPEN, &definition(2), change, &definition(3), SHUTDOWN, EXIT]);
     let of = |id: u32| &answers.iter().find(|answer| answer["id"] == id).expect("it was answered")["result"];
     assert_eq!(of(2)["range"]["start"]["character"], 10);
     assert_eq!(*of(3), Value::Null);
