@@ -1,13 +1,14 @@
 //! What is wrong with a document, and what is to be thought about: what `kiln build --check` says, without any image.
 //!
 //! The images that stages start from are not asked for: whatever is named is there, and empty. So a variable that an image
-//! sets is not known; that one is not defined is only a hint where it could come from an image.
+//! sets is not known; that one is not defined is only a hint where it could come from an image. What `--allow` allows is
+//! allowed: that a build needs it is no mistake of the file.
 
 use std::ops::Range;
 
 use oci::{Digest, ImageConfig, Platform, Reference};
 use parser::lint::{self, Linted, Rule};
-use parser::lower::{BaseImage, ImageError, Images, Request};
+use parser::lower::{BaseImage, Entitlement, ImageError, Images, Request};
 use parser::{Diagnostic, Severity};
 use tower_lsp_server::ls_types::{
     self, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag, Location, NumberOrString, Uri,
@@ -27,7 +28,8 @@ impl Images for AnyImage {
 
 /// Everything that is found, each with how much it matters.
 pub fn found(document: &Document) -> Vec<(DiagnosticSeverity, Diagnostic)> {
-    let Linted { warnings, errors, later } = lint::check(document.dockerfile(), &Request::default(), &AnyImage);
+    let request = Request { entitlements: Entitlement::ALL.into(), ..Request::default() };
+    let Linted { warnings, errors, later } = lint::check(document.dockerfile(), &request, &AnyImage);
     let all = errors.into_iter().chain(warnings).chain(later);
     all.map(|diagnostic| (severity(document, &diagnostic), diagnostic)).collect()
 }
@@ -176,6 +178,11 @@ mod tests {
         "#]],
         );
         check("# check=skip=FromAsCasing\nFROM a as b\n", &expect![[r#""#]]);
+    }
+
+    #[test]
+    fn what_can_be_allowed_is_no_mistake() {
+        check("FROM a\nRUN --network=host --security=insecure x\n", &expect![[""]]);
     }
 
     #[test]
