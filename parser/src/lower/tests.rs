@@ -1,5 +1,9 @@
 //! Dockerfiles and the graphs they come to.
 
+mod fetched;
+mod mounts;
+mod several;
+
 use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};

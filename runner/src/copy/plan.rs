@@ -139,6 +139,7 @@ fn copy_all(
     for src in matches {
         let at = path::resolve(listing, &src, last)?;
         let node = listing.lookup(&at)?.ok_or_else(|| CopyError::not_found(listing, &copy.src, &at))?;
+        check_required(copy, listing, &at)?;
         if copy.unpack_archives
             && let Some(bytes) = sources.archive(copy, &at, &node)?
         {
@@ -152,6 +153,18 @@ fn copy_all(
         }
         let one = One { copy, listing, ids, chmod: chmod.as_ref(), filter: &filter };
         one.copy(draft, &src, &at, node)?;
+    }
+    Ok(())
+}
+
+/// What must be there is looked for behind the source, whose own links were followed to `at`; none is from there on.
+fn check_required(copy: &Copy, listing: &dyn Listing, at: &[u8]) -> Result<(), CopyError> {
+    for required in &copy.required_paths {
+        let behind = required.strip_prefix(copy.src.trim_end_matches('/')).unwrap_or(required);
+        let path = path::join(at, &path::clean(behind.as_bytes()));
+        if listing.lookup(&path)?.is_none() {
+            return Err(CopyError::not_found(listing, required, &path));
+        }
     }
     Ok(())
 }

@@ -341,6 +341,27 @@ fn patterns_choose() {
 }
 
 #[test]
+fn what_is_required_must_be_there() {
+    let required = |src: &str, pattern: &str, path: &str| Copy {
+        include_patterns: vec![pattern.to_owned()],
+        required_paths: vec![path.to_owned()],
+        ..copy(src, "/x/")
+    };
+    for (src, pattern, path) in [("/", "app/main", "/app/main"), ("/app", "lib", "/app/lib")] {
+        let found = plan_of(APP, "", vec![FileAction::Copy(Box::new(required(src, pattern, path)))]);
+        assert!(found.is_ok(), "{path}");
+    }
+    check(
+        APP,
+        "",
+        required("/app", "nope", "/app/nope"),
+        &expect![[r#"
+        `/app/nope` not found
+    "#]],
+    );
+}
+
+#[test]
 fn owner_and_mode_are_set_on_all_that_is_made() {
     let chown = Owner { user: Some(UserRef::Id(5)), group: None };
     let all = Copy { owner: Some(chown), mode: Some(Mode::Octal(0o2750)), ..copy("/app", "/a/b/") };

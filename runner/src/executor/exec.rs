@@ -40,6 +40,9 @@ impl LocalExecutor {
     }
 
     pub(super) fn do_exec(&self, job: &Job<'_>, op: &ExecOp, cancel: &Cancel) -> Result<Vec<LayerId>, Failure> {
+        if let Some(device) = op.devices.iter().find(|device| device.required) {
+            return Err(no_device(&device.name));
+        }
         let inputs = self.fetch(job, cancel)?;
         let empty = Stack::new(View::default(), Vec::new());
         let root = match op.root.and_then(|slot| inputs.get(usize::from(slot.0))) {
@@ -132,4 +135,12 @@ impl LocalExecutor {
 
 fn exit(op: &ExecOp, code: i32) -> Failure {
     Failure::Exit { command: format!("\"{}\"", op.args.join(" ")), code }
+}
+
+fn no_device(name: &str) -> Failure {
+    Failure::Other {
+        message: format!("the device `{name}` is required, and Kiln gives none to a step"),
+        hint: Some("without `required`, the step runs and finds no device".to_owned()),
+        source: None,
+    }
 }
