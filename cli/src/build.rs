@@ -146,8 +146,7 @@ impl<'a> Build<'a> {
     pub fn lower(&self, dockerfile: &Dockerfile) -> Result<Lowered, Problem> {
         let pull = if self.request.pull { Pull::Always } else { Pull::Missing };
         let bases = bases::Bases::new(&self.images, &self.view, pull);
-        let asked = lower::bases(dockerfile, &self.lower_request());
-        bases.ask_for(&asked.map_err(|mistakes| self.told(&mistakes, dockerfile))?);
+        bases.ask_for(&lower::bases(dockerfile, &self.lower_request()));
         self.lower_on(dockerfile, &bases)
     }
 

@@ -12,6 +12,7 @@ mod pattern;
 mod reference;
 mod words;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use words::Words;
@@ -41,6 +42,35 @@ pub struct NoVariables;
 impl Variables for NoVariables {
     fn get(&self, _name: &str) -> Option<&str> {
         None
+    }
+}
+
+/// Variables, and those that were asked for without being set.
+pub(crate) struct Noting<'v> {
+    variables: &'v dyn Variables,
+    missed: RefCell<BTreeSet<String>>,
+}
+
+impl<'v> Noting<'v> {
+    pub fn new(variables: &'v dyn Variables) -> Self {
+        Self { variables, missed: RefCell::default() }
+    }
+
+    pub fn into_missed(self) -> BTreeSet<String> {
+        self.missed.into_inner()
+    }
+}
+
+impl Variables for Noting<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        let value = self.variables.get(name);
+        if value.is_none() {
+            let mut missed = self.missed.borrow_mut();
+            if !missed.contains(name) {
+                missed.insert(name.to_owned());
+            }
+        }
+        value
     }
 }
 

@@ -9,6 +9,7 @@ mod checks;
 mod file;
 mod findings;
 mod rule;
+pub(crate) mod words;
 
 use crate::lower::{self, Images, Request};
 use crate::{Diagnostic, Dockerfile};
@@ -31,12 +32,5 @@ pub struct Linted {
 
 /// Checks a Dockerfile: all its stages, or those that the target needs if the request names one.
 pub fn check(dockerfile: &Dockerfile, request: &Request, images: &dyn Images) -> Linted {
-    let mut findings = Findings::new(dockerfile, Checks::of(dockerfile, &request.build_args));
-    check_file(dockerfile, &mut findings);
-    if !findings.has_errors()
-        && let Err(errors) = lower::lower(dockerfile, request, images)
-    {
-        errors.into_iter().for_each(|error| findings.error(Phase::Stages, error));
-    }
-    findings.finish()
+    lower::look(dockerfile, request, images)
 }

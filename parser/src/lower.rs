@@ -15,6 +15,7 @@ mod copy;
 mod entitlement;
 mod env;
 mod epoch;
+mod gaps;
 mod history;
 mod inputs;
 mod mounts;
@@ -34,8 +35,10 @@ use graph::{Graph, SourceOp, VertexId};
 use oci::{Digest, ImageConfig, Platform, Reference};
 
 use crate::ignore::Ignore;
+use crate::lint::{self, Checks, Findings, Linted, Phase};
 use crate::outline::Outline;
-use crate::{Diagnostic, Dockerfile, Severity};
+use crate::{Diagnostic, Dockerfile};
+use gaps::Gaps;
 
 pub use entitlement::Entitlement;
 pub use named::{Layout, NamedContext, Version};
@@ -149,44 +152,146 @@ const MAX_INSTRUCTIONS: usize = 250_000;
 
 /// The graph of `dockerfile` and the images that come of it, or what is wrong with it.
 pub fn lower(dockerfile: &Dockerfile, request: &Request, images: &dyn Images) -> Result<Lowered, Vec<Diagnostic>> {
-    check(dockerfile)?;
-    let one = |error: Box<Diagnostic>| vec![*error];
-    let index = args::wants_index(dockerfile, request).map_err(one)?;
-    let mut shared = stage::Shared::default();
-    let (mut built, mut outlines) = (Vec::new(), Vec::new());
-    for platform in platforms(request) {
-        let settled = args::settle(dockerfile, request, platform, images).map_err(one)?;
-        let mut plan = plan::Plan::new(dockerfile, request, &settled).map_err(one)?;
-        plan.resolve(images).map_err(one)?;
-        let (image, outline) = stage::Builder::new(&plan, &settled, request, &mut shared).build().map_err(one)?;
-        built.push(image);
-        outlines.push(outline);
-    }
-    let targets: Vec<Option<VertexId>> = built.iter().map(|image| image.target).collect();
-    let (graph, targets) = graph::unify(shared.graph, &targets);
-    for (image, target) in built.iter_mut().zip(targets) {
-        image.target = target;
-    }
-    let contexts = shared.locals.into_keys().collect();
-    let outline = outlines.into_iter().next().unwrap_or_default();
-    Ok(Lowered { graph, images: built, index, contexts, warnings: Vec::new(), outline })
+    lower_and_lint(dockerfile, request, images).map_err(|linted| linted.errors)
 }
 
-/// The images that `lower` will ask for, so that they can be fetched at once. Triggers of theirs may ask for more.
-pub fn bases(dockerfile: &Dockerfile, request: &Request) -> Result<Vec<(Reference, Platform)>, Vec<Diagnostic>> {
-    check(dockerfile)?;
-    let one = |error: Box<Diagnostic>| vec![*error];
+/// As [`lower`]; where it fails, with the warnings that belong to the mistakes.
+pub fn lower_and_lint(dockerfile: &Dockerfile, request: &Request, images: &dyn Images) -> Result<Lowered, Linted> {
+    let (lowered, linted) = Job::new(dockerfile, request, Scope::Target).run(images);
+    match lowered {
+        Some(lowered) if linted.errors.is_empty() => Ok(Lowered { warnings: linted.warnings, ..lowered }),
+        Some(_) | None => Err(linted),
+    }
+}
+
+/// What is found in all stages, or in those that lead to the target if one is asked for; for the first platform.
+pub(crate) fn look(dockerfile: &Dockerfile, request: &Request, images: &dyn Images) -> Linted {
+    let asked = request.target.as_deref().is_some_and(|target| !target.is_empty());
+    let mut job = Job::new(dockerfile, request, if asked { Scope::Target } else { Scope::All });
+    job.platforms.truncate(1);
+    job.run(images).1
+}
+
+/// The images that `lower` will ask for, so that they can be fetched at once. Triggers of theirs may ask for more; where
+/// there are mistakes, it asks for none.
+pub fn bases(dockerfile: &Dockerfile, request: &Request) -> Vec<(Reference, Platform)> {
+    let job = Job::new(dockerfile, request, Scope::Target);
+    let mut findings = Findings::new(dockerfile, Ok(Checks::default()));
+    if dockerfile.has_errors() || !job.check(&mut findings) {
+        return Vec::new();
+    }
     let mut bases = BTreeSet::new();
-    for platform in platforms(request) {
-        let settled = args::settle(dockerfile, request, platform, &NoImages).map_err(one)?;
-        bases.extend(plan::Plan::new(dockerfile, request, &settled).map_err(one)?.images());
+    for platform in &job.platforms {
+        let settled = args::settle(&job, *platform, &NoImages, &mut findings);
+        bases.extend(plan::Plan::new(&job, &settled, &mut findings).images());
     }
-    Ok(bases.into_iter().collect())
+    if findings.has_errors() { Vec::new() } else { bases.into_iter().collect() }
 }
 
-/// The platforms to build for; `None` is the builder's own.
-fn platforms(request: &Request) -> Vec<Option<&Platform>> {
-    if request.platforms.is_empty() { vec![None] } else { request.platforms.iter().map(Some).collect() }
+/// What is to be done, and how far it can be judged.
+struct Job<'a> {
+    dockerfile: &'a Dockerfile,
+    request: &'a Request,
+    /// What to build for; `None` is the builder's own.
+    platforms: Vec<Option<&'a Platform>>,
+    scope: Scope,
+    /// Whether the images are to be told of by an index.
+    index: bool,
+    gaps: Gaps,
+}
+
+/// Which stages are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Those that the target needs.
+    Target,
+    All,
+}
+
+impl<'a> Job<'a> {
+    fn new(dockerfile: &'a Dockerfile, request: &'a Request, scope: Scope) -> Self {
+        let platforms = match request.platforms.as_slice() {
+            [] => vec![None],
+            platforms => platforms.iter().map(Some).collect(),
+        };
+        let index = args::wants_index(dockerfile, request).unwrap_or(false);
+        Self { dockerfile, request, platforms, scope, index, gaps: Gaps::of(dockerfile) }
+    }
+
+    /// Does all of it, as far as mistakes let it.
+    fn run(&self, images: &dyn Images) -> (Option<Lowered>, Linted) {
+        let checks = Checks::of(self.dockerfile, &self.request.build_args);
+        let mut findings = Findings::new(self.dockerfile, checks);
+        lint::check_file(self.dockerfile, &mut findings);
+        if !self.check(&mut findings) {
+            return (None, findings.finish());
+        }
+        let mut shared = stage::Shared::default();
+        let mut built = Vec::new();
+        for platform in &self.platforms {
+            let image = self.image(*platform, images, &mut shared, &mut findings);
+            built.extend(image);
+            if findings.has_errors() {
+                return (None, findings.finish());
+            }
+            findings.repeat();
+        }
+        (Some(self.finish(shared, built)), findings.finish())
+    }
+
+    /// What comes of it on one platform. No image is asked for once there is a mistake.
+    fn image(
+        &self,
+        platform: Option<&Platform>,
+        images: &dyn Images,
+        shared: &mut stage::Shared,
+        findings: &mut Findings,
+    ) -> Option<(Built, Outline)> {
+        let offered = |findings: &Findings| (!findings.has_errors()).then_some(images);
+        let settled = args::settle(self, platform, offered(findings).unwrap_or(&NoImages), findings);
+        let mut plan = plan::Plan::new(self, &settled, findings);
+        let images = offered(findings);
+        plan.resolve(images, findings);
+        stage::Builder::new(&plan, &settled, shared, findings).build()
+    }
+
+    fn finish(&self, shared: stage::Shared, built: Vec<(Built, Outline)>) -> Lowered {
+        let targets: Vec<Option<VertexId>> = built.iter().map(|(image, _)| image.target).collect();
+        let (graph, targets) = graph::unify(shared.graph, &targets);
+        let (mut images, outlines): (Vec<Built>, Vec<Outline>) = built.into_iter().unzip();
+        for (image, target) in images.iter_mut().zip(targets) {
+            image.target = target;
+        }
+        let contexts = shared.locals.into_keys().collect();
+        let outline = outlines.into_iter().next().unwrap_or_default();
+        Lowered { graph, images, index: self.index, contexts, warnings: Vec::new(), outline }
+    }
+
+    /// Whether there is anything to look at.
+    fn check(&self, findings: &mut Findings) -> bool {
+        if let Some(node) = self.dockerfile.tree.nodes.get(MAX_INSTRUCTIONS) {
+            let count = self.dockerfile.tree.nodes.len();
+            let message = format!("the Dockerfile has {count} instructions, and {MAX_INSTRUCTIONS} are the most");
+            let hint = "one instruction can say many things: `ENV A=1 B=2`, or a here-document";
+            let error = Diagnostic::error("TooManyInstructions", node.span, message).with_hint(hint);
+            findings.error(Phase::Instructions, error);
+            return false;
+        }
+        if self.dockerfile.stages.is_empty() {
+            if !findings.has_errors() {
+                let span = crate::Span { first_line: 1, last_line: 1, ..crate::Span::default() };
+                let error = Diagnostic::error("NoStage", span, "the Dockerfile has no stage to build")
+                    .with_expected("`FROM image`")
+                    .with_hint("begin the file with a `FROM` instruction");
+                findings.error(Phase::Instructions, error);
+            }
+            return false;
+        }
+        if let Err(error) = args::wants_index(self.dockerfile, self.request) {
+            findings.error(Phase::Checks, *error);
+        }
+        true
+    }
 }
 
 /// Knows nothing: for what is found out without it.
@@ -196,28 +301,6 @@ impl Images for NoImages {
     fn resolve(&self, name: &Reference, _platform: &Platform) -> Result<BaseImage, ImageError> {
         Err(ImageError { message: format!("`{name}` cannot be asked for here"), hint: None })
     }
-}
-
-fn check(dockerfile: &Dockerfile) -> Result<(), Vec<Diagnostic>> {
-    let is_error = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error;
-    let errors: Vec<Diagnostic> = dockerfile.diagnostics.iter().filter(is_error).cloned().collect();
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    if let Some(node) = dockerfile.tree.nodes.get(MAX_INSTRUCTIONS) {
-        let count = dockerfile.tree.nodes.len();
-        let message = format!("the Dockerfile has {count} instructions, and {MAX_INSTRUCTIONS} are the most");
-        let hint = "one instruction can say many things: `ENV A=1 B=2`, or a here-document";
-        return Err(vec![Diagnostic::error("TooManyInstructions", node.span, message).with_hint(hint)]);
-    }
-    if dockerfile.stages.is_empty() {
-        let span = crate::Span { first_line: 1, last_line: 1, ..crate::Span::default() };
-        let error = Diagnostic::error("NoStage", span, "the Dockerfile has no stage to build")
-            .with_expected("`FROM image`")
-            .with_hint("begin the file with a `FROM` instruction");
-        return Err(vec![error]);
-    }
-    Ok(())
 }
 
 /// The result of a step here; a diagnostic is big.

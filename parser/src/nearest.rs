@@ -1,42 +1,79 @@
 //! The nearest spelling of a word among known ones. Knows no instruction.
 //!
-//! Distance is Damerau-Levenshtein's (optimal string alignment): insert, delete, replace, or swap two neighbours.
+//! Distance is Damerau-Levenshtein's (optimal string alignment): insert, delete, replace, or swap two neighbours. Most
+//! candidates are passed over for their length alone, and a row that is past the limit everywhere ends the comparison.
+
+/// Nobody misspells so much; and it keeps a hostile word from costing anything.
+const LONGEST: usize = 32;
 
 /// The known word that `word` was probably meant to be; none if it is one, or if it is like none.
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let word = word.to_lowercase();
-    let length = word.chars().count();
-    // Nobody misspells so much; and it keeps a hostile word from costing anything.
-    if length > 32 {
+    let word: Vec<char> = word.chars().take(LONGEST + 1).flat_map(char::to_lowercase).collect();
+    if word.len() > LONGEST {
         return None;
     }
     // A third of the letters wrong, but never all of them.
-    let limit = (length / 3).clamp(1, 3);
-    known
-        .into_iter()
-        .map(|candidate| (distance(&word, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= limit && *distance < length)
-        .min_by_key(|(distance, _)| *distance)
-        .and_then(|(distance, candidate)| (distance > 0).then_some(candidate))
+    let limit = (word.len() / 3).clamp(1, 3).min(word.len().checked_sub(1)?);
+    let mut best: Option<(usize, &str)> = None;
+    for candidate in known {
+        let limit = best.map_or(limit, |(distance, _)| distance.saturating_sub(1));
+        if candidate.chars().count().abs_diff(word.len()) > limit {
+            continue;
+        }
+        let letters: Vec<char> = candidate.chars().flat_map(char::to_lowercase).collect();
+        match distance(&word, &letters, limit, Swaps::One) {
+            Some(0) => return None,
+            Some(distance) if best.is_none_or(|(least, _)| distance < least) => best = Some((distance, candidate)),
+            Some(_) | None => {}
+        }
+    }
+    best.map(|(_, candidate)| candidate)
 }
 
-fn distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.chars().collect();
-    let b: Vec<char> = b.chars().collect();
-    let mut before: Vec<usize> = Vec::new();
+/// How many letters must be inserted, deleted or replaced to make `b` of `a`; none if more than `limit`.
+pub(crate) fn edits(a: &str, b: &str, limit: usize) -> Option<usize> {
+    // Each letter has four bytes at most.
+    if a.len().abs_diff(b.len()) > 4 * limit || a.len().max(b.len()) > MAX_WORD {
+        return None;
+    }
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    distance(&a, &b, limit, Swaps::Two)
+}
+
+/// Longer words are like none.
+const MAX_WORD: usize = 1024;
+
+/// What swapping two neighbours counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Swaps {
+    One,
+    Two,
+}
+
+fn distance(a: &[char], b: &[char], limit: usize, swaps: Swaps) -> Option<usize> {
+    if a.len().abs_diff(b.len()) > limit {
+        return None;
+    }
+    let mut before: Vec<usize> = vec![0; b.len() + 1];
     let mut last: Vec<usize> = (0..=b.len()).collect();
+    let mut row = last.clone();
     for (i, &from) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
+        row[0] = i + 1;
         for (j, &to) in b.iter().enumerate() {
             let mut best = (last[j] + usize::from(from != to)).min(last[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && from == b[j - 1] && a[i - 1] == to {
+            if swaps == Swaps::One && i > 0 && j > 0 && from == b[j - 1] && a[i - 1] == to {
                 best = best.min(before[j - 1] + 1);
             }
-            row.push(best);
+            row[j + 1] = best;
         }
-        before = std::mem::replace(&mut last, row);
+        // A swap looks two rows back.
+        if row.iter().chain(&last).all(|distance| *distance > limit) {
+            return None;
+        }
+        std::mem::swap(&mut before, &mut last);
+        std::mem::swap(&mut last, &mut row);
     }
-    last[b.len()]
+    Some(last[b.len()]).filter(|distance| *distance <= limit)
 }
 
 #[cfg(test)]
@@ -55,5 +92,17 @@ mod tests {
         assert_eq!(find("X"), None);
         assert_eq!(find("BADCMD"), None);
         assert_eq!(find(""), None);
+        // The nearest of several, wherever it stands.
+        assert_eq!(nearest("abcdefghi", ["abcdefxyi", "abcdefgxi", "abcxefghi"]), Some("abcdefgxi"));
+        assert_eq!(nearest("abcdefghi", ["abcdefxyi", "abcdefghi"]), None);
+    }
+
+    #[test]
+    fn letters_between_words() {
+        for (a, b, expected) in [("", "", 0), ("a", "", 1), ("kitten", "sitting", 3), ("ab", "ba", 2), ("é", "e", 1)] {
+            assert_eq!(edits(a, b, 3), Some(expected), "{a} {b}");
+            assert_eq!(edits(b, a, 3), Some(expected), "{b} {a}");
+        }
+        assert_eq!(edits("kitten", "sitting", 2), None);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A piece shares the allocation it was cut from, so words cost a reference count and no copy.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -65,6 +66,12 @@ impl Deref for Text {
 
 impl AsRef<str> for Text {
     fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl Borrow<str> for Text {
+    fn borrow(&self) -> &str {
         self.as_str()
     }
 }

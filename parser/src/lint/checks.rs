@@ -99,19 +99,18 @@ impl Checks {
         self.asked.contains(rule)
     }
 
-    /// These, and what the comments right above an instruction add: the first that says anything counts.
-    pub(crate) fn with_comments(self, comments: &[Text]) -> Checks {
-        let Some(value) = comments.iter().find_map(|comment| directive::value(comment, DirectiveName::Check)) else {
-            return self;
-        };
-        let Ok(here) = Checks::parse(value) else { return self };
-        Checks {
+    /// These, and what the comments right above an instruction add: the first that says anything counts. None if they
+    /// say nothing.
+    pub(crate) fn with_comments(self, comments: &[Text]) -> Option<Checks> {
+        let value = comments.iter().find_map(|comment| directive::value(comment, DirectiveName::Check))?;
+        let here = Checks::parse(value).ok()?;
+        Some(Checks {
             skip_all: self.skip_all || here.skip_all,
             skip: self.skip.union(here.skip),
             experimental_all: self.experimental_all || here.experimental_all,
             asked: self.asked.union(here.asked),
             error: self.error,
-        }
+        })
     }
 }
 
@@ -156,7 +155,7 @@ mod tests {
     #[test]
     fn comments_add() {
         let comments = |lines: &[&str]| lines.iter().map(|line| Text::from(*line)).collect::<Vec<_>>();
-        let with = |lines: &[&str]| read("skip=UndefinedVar").with_comments(&comments(lines));
+        let with = |lines: &[&str]| read("skip=UndefinedVar").with_comments(&comments(lines)).unwrap_or(read("skip=UndefinedVar"));
         assert!(!with(&[]).allow(Rule::UndefinedVar));
         let both = with(&["a word", "check=skip=StageNameCasing;error=true rest", "check=skip=FromAsCasing"]);
         assert!(!both.allow(Rule::UndefinedVar) && !both.allow(Rule::StageNameCasing));

@@ -6,10 +6,12 @@
 //! before it are those that BuildKit has given by then.
 
 use super::Linted;
+use std::collections::BTreeMap;
+
 use super::checks::Checks;
 use super::rule::{Origin, Rule, Rules};
-use crate::ast::Node;
 use crate::diagnostic::MAX_ERRORS;
+use crate::text::Text;
 use crate::{Diagnostic, Dockerfile, Span, place};
 
 /// More warnings than this are not kept.
@@ -53,13 +55,17 @@ pub(crate) struct At<'w> {
     pub word: &'w str,
 }
 
-pub(crate) struct Findings<'a> {
-    source: &'a str,
-    nodes: &'a [Node],
+#[derive(Default)]
+pub(crate) struct Findings {
+    source: Text,
     checks: Checks,
+    /// Of the instructions whose comments have a say.
+    own_checks: BTreeMap<usize, Checks>,
     found: Vec<(Phase, Found)>,
     errors: usize,
     broken: Rules,
+    /// What was warned of is not warned of again.
+    repeating: bool,
 }
 
 enum Found {
@@ -67,19 +73,17 @@ enum Found {
     Error(Diagnostic),
 }
 
-impl<'a> Findings<'a> {
-    pub fn new(dockerfile: &'a Dockerfile, checks: Result<Checks, Box<Diagnostic>>) -> Self {
-        let mut findings = Self {
-            source: &dockerfile.source,
-            nodes: &dockerfile.tree.nodes,
-            checks: Checks::default(),
-            found: Vec::new(),
-            errors: 0,
-            broken: Rules::default(),
-        };
+impl Findings {
+    pub fn new(dockerfile: &Dockerfile, checks: Result<Checks, Box<Diagnostic>>) -> Self {
+        let mut findings = Self { source: dockerfile.source.clone(), ..Self::default() };
         match checks {
             Ok(checks) => findings.checks = checks,
             Err(error) => findings.error(Phase::Checks, *error),
+        }
+        for (index, node) in dockerfile.tree.nodes.iter().enumerate().filter(|(_, node)| !node.comments.is_empty()) {
+            if let Some(checks) = findings.checks.with_comments(&node.comments) {
+                findings.own_checks.insert(index, checks);
+            }
         }
         findings
     }
@@ -102,10 +106,10 @@ impl<'a> Findings<'a> {
 
     /// `rule` is broken.
     pub fn warn(&mut self, phase: Phase, rule: Rule, at: At<'_>, detail: impl FnOnce() -> String) {
-        let source = self.source;
+        let source = self.source.clone();
         self.tell(phase, rule, at.node, || {
             let warning = Diagnostic::warning(rule.name(), at.span, detail());
-            match place::of_word(source, at.span, at.word) {
+            match place::of_word(&source, at.span, at.word) {
                 Some(focus) => warning.with_focus(focus),
                 None => warning,
             }
@@ -114,16 +118,26 @@ impl<'a> Findings<'a> {
 
     /// `rule` is broken, which is told by `make`; unless it is off, or the comments of `node` skip it.
     pub fn tell(&mut self, phase: Phase, rule: Rule, node: Option<usize>, make: impl FnOnce() -> Diagnostic) {
-        let comments = node.and_then(|node| self.nodes.get(node)).map_or(&[][..], |node| &node.comments);
-        if !self.checks.with_comments(comments).allow(rule) {
+        let own = node.and_then(|node| self.own_checks.get(&node));
+        if !own.unwrap_or(&self.checks).allow(rule) {
             return;
         }
         if rule.origin() == Origin::BuildKit || self.checks.asks_for(rule) {
             self.broken.insert(rule);
         }
-        if self.found.len() < MAX_WARNINGS {
-            self.found.push((phase, Found::Warning(make())));
+        if self.found.len() >= MAX_WARNINGS {
+            return;
         }
+        let warning = make();
+        let again = |(_, found): &(Phase, Found)| matches!(found, Found::Warning(known) if *known == warning);
+        if !self.repeating || !self.found.iter().any(again) {
+            self.found.push((phase, Found::Warning(warning)));
+        }
+    }
+
+    /// The same file is looked at for another platform.
+    pub fn repeat(&mut self) {
+        self.repeating = true;
     }
 
     /// The end: `error=true` makes an error of what was warned of.

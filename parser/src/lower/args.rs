@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use oci::Platform;
+use oci::{Platform, Reference};
 
 use super::env::Env;
 use super::parameters::GlobalArg;
-use super::{Images, Request, Step, epoch, refuse};
+use super::{Images, Job, Request, Step, epoch, refuse};
 use crate::expand::{ExpandError, Lexer, Variables};
 use crate::instruction::mount::boolean;
+use crate::lint::{At, Findings, Phase, Rule};
 use crate::outline::Argument;
 use crate::{Diagnostic, Dockerfile, Span};
 
@@ -31,6 +32,8 @@ pub(super) struct Settled {
     pub hostname: Option<String>,
     /// What every process gets beside its environment.
     pub proxy_env: Vec<String>,
+    /// Some of the `ARG`s could not be understood: what is not set may be.
+    pub partial: bool,
 }
 
 pub(super) const EPOCH: &str = "SOURCE_DATE_EPOCH";
@@ -54,13 +57,14 @@ fn start(dockerfile: &Dockerfile) -> Span {
     dockerfile.stages.first().map_or_else(Span::default, |stage| stage.head.span)
 }
 
-/// For one of the platforms that were asked for, or for the builder's own.
+/// For one of the platforms that were asked for, or for the builder's own. As far as there are no mistakes.
 pub(super) fn settle(
-    dockerfile: &Dockerfile,
-    request: &Request,
+    job: &Job<'_>,
     platform: Option<&Platform>,
     images: &dyn Images,
-) -> Step<Settled> {
+    findings: &mut Findings,
+) -> Settled {
+    let (dockerfile, request) = (job.dockerfile, job.request);
     let build_platform = request.build_platform.clone().unwrap_or_else(Platform::host);
     let target_platform = platform.unwrap_or(&build_platform).clone();
     let not_empty = |name: &str| request.build_args.get(name).filter(|value| !value.is_empty()).cloned();
@@ -72,14 +76,19 @@ pub(super) fn settle(
         build_args: request.build_args.clone(),
         lexer: Lexer::new(dockerfile.tree.escape.char()),
         epoch: request.source_date_epoch,
-        name_platforms: wants_index(dockerfile, request)?,
+        name_platforms: job.index,
         cache_namespace: not_empty(CACHE_NAMESPACE),
         hostname: not_empty(HOSTNAME).or_else(|| request.hostname.clone()),
         proxy_env: proxies(&request.build_args),
+        partial: job.gaps.change_globals(start(dockerfile)),
     };
-    settled.read_global_args(dockerfile)?;
-    settled.read_epoch(dockerfile, request, images)?;
-    Ok(settled)
+    let without_arguments = settled.is_overridden(dockerfile).then(|| settled.globals.clone());
+    settled.read_global_args(dockerfile, findings);
+    settled.check_defaults(dockerfile, without_arguments, findings);
+    if let Err(error) = settled.read_epoch(dockerfile, request, images) {
+        findings.error(Phase::Globals, *error);
+    }
+    settled
 }
 
 fn predefined(build: &Platform, target: &Platform, request: &Request, dockerfile: &Dockerfile) -> Env {
@@ -108,18 +117,24 @@ fn predefined(build: &Platform, target: &Platform, request: &Request, dockerfile
 }
 
 impl Settled {
-    fn read_global_args(&mut self, dockerfile: &Dockerfile) -> Step<()> {
+    fn read_global_args(&mut self, dockerfile: &Dockerfile, findings: &mut Findings) {
         for command in &dockerfile.meta_args {
             for arg in &command.instruction.args {
                 let span = command.head.span;
                 let mut made_of = BTreeSet::new();
                 let value = match (self.build_args.get(&*arg.key), &arg.value) {
                     (Some(given), _) => Some(given.clone()),
-                    (None, Some(default)) => {
-                        let default = expanded(self.lexer.expand(default, &self.globals), span)?;
-                        made_of = default.matched;
-                        Some(default.text)
-                    }
+                    (None, Some(default)) => match expanded(self.lexer.expand(default, &self.globals), span) {
+                        Ok(default) => {
+                            made_of = default.matched;
+                            Some(default.text)
+                        }
+                        Err(error) => {
+                            findings.error(Phase::Globals, *error);
+                            self.partial = true;
+                            None
+                        }
+                    },
                     (None, None) => None,
                 };
                 if let Some(value) = &value {
@@ -136,7 +151,42 @@ impl Settled {
                 self.declared.insert(arg.key.to_string(), GlobalArg { argument, made_of });
             }
         }
-        Ok(())
+    }
+
+    /// Whether a build argument stands in the place of an `ARG`'s value here.
+    fn is_overridden(&self, dockerfile: &Dockerfile) -> bool {
+        let mut args = dockerfile.meta_args.iter().flat_map(|command| &command.instruction.args);
+        !self.build_args.is_empty() && args.any(|arg| self.build_args.contains_key(&*arg.key))
+    }
+
+    /// Whether each `FROM` names an image when no build argument is given: then the variables are `defaults` and the
+    /// `ARG`s here, else they are the global ones as they are.
+    fn check_defaults(&self, dockerfile: &Dockerfile, defaults: Option<Env>, findings: &mut Findings) {
+        if self.partial {
+            return;
+        }
+        let own = defaults.map(|mut globals| {
+            for arg in dockerfile.meta_args.iter().flat_map(|command| &command.instruction.args) {
+                let Some(default) = &arg.value else { continue };
+                let value = self.lexer.word(default, &globals).ok()?;
+                globals.set(&arg.key, &value);
+            }
+            Some(globals)
+        });
+        let globals = match &own {
+            None => &self.globals,
+            Some(Some(globals)) => globals,
+            Some(None) => return,
+        };
+        for stage in &dockerfile.stages {
+            let Ok(name) = self.lexer.word(&stage.base, globals) else { return };
+            if name.parse::<Reference>().is_err() {
+                let at = At { span: stage.head.span, node: None, word: &stage.base };
+                findings.warn(Phase::File, Rule::InvalidDefaultArgInFrom, at, || {
+                    format!("Default value for ARG {} results in empty or invalid base image name", stage.base)
+                });
+            }
+        }
     }
 
     /// A `SOURCE_DATE_EPOCH` that is a build argument or a global `ARG`.

@@ -3,21 +3,23 @@
 use oci::image::{Empty, Healthcheck as ImageHealthcheck};
 
 use super::args::expanded;
-use super::stage::{Builder, Current, Layer, arguments};
-use super::{Step, history, ports, refuse, signal};
-use crate::Span;
-use crate::ast::Pair;
+use super::ports::Port;
+use super::stage::{Builder, Current, Layer, Place, arguments};
+use super::{Step, history, refuse, signal};
+use crate::{Diagnostic, Span};
+use crate::ast::{Pair, PairForm};
 use crate::expand::Variables;
-use crate::instruction::{Arg, CommandLine, Healthcheck};
+use crate::instruction::{Arg, CommandLine, Form, Healthcheck};
 use crate::text::Text;
 
 /// The argument's value is for the build of attestations, not for processes.
-const NOT_IN_ENV: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
+pub(super) const NOT_IN_ENV: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
 
 impl Builder<'_> {
     pub(super) fn arg(&mut self, current: &mut Current<'_>, arg: &Arg, span: Span) -> Step<()> {
         let mut shown = "ARG".to_owned();
         for arg in &arg.args {
+            self.check_name("ARG", &arg.key);
             let given = self.settled.build_args.get(&*arg.key).cloned();
             let is_bare = given.is_none() && arg.value.is_none();
             let value = match (given, &arg.value) {
@@ -50,9 +52,13 @@ impl Builder<'_> {
             .collect()
     }
 
-    pub(super) fn env(&mut self, current: &mut Current<'_>, pairs: &[Pair], span: Span) -> Step<()> {
+    pub(super) fn env(&mut self, current: &mut Current<'_>, pairs: &[Pair], place: Place<'_>) -> Step<()> {
         let mut shown = "ENV".to_owned();
-        for (name, value) in self.pairs(current, pairs, span)? {
+        for (pair, (name, value)) in pairs.iter().zip(self.pairs(current, pairs, place.span)?) {
+            if pair.form == PairForm::Blank {
+                self.check_legacy(place.keyword);
+            }
+            self.check_name("ENV", &name);
             let text = format!("{name}={value}");
             shown.push(' ');
             shown.push_str(&text);
@@ -66,23 +72,29 @@ impl Builder<'_> {
                 }
             }
         }
-        self.commit(current, shown, Layer::Empty, span)
+        self.commit(current, shown, Layer::Empty, place.span)
     }
 
-    pub(super) fn label(&mut self, current: &mut Current<'_>, pairs: &[Pair], span: Span) -> Step<()> {
+    pub(super) fn label(&mut self, current: &mut Current<'_>, pairs: &[Pair], place: Place<'_>) -> Step<()> {
         let mut shown = "LABEL".to_owned();
-        for (name, value) in self.pairs(current, pairs, span)? {
+        for (pair, (name, value)) in pairs.iter().zip(self.pairs(current, pairs, place.span)?) {
+            if pair.form == PairForm::Blank {
+                self.check_legacy(place.keyword);
+            }
             shown.push_str(&format!(" {name}={value}"));
             current.state.image.config.labels.get_or_insert_default().insert(name, value);
         }
-        self.commit(current, shown, Layer::Empty, span)
+        self.commit(current, shown, Layer::Empty, place.span)
     }
 
     pub(super) fn expose(&mut self, current: &mut Current<'_>, written: &[Text], span: Span) -> Step<()> {
         let mut all = Vec::new();
         for text in written {
             for word in expanded(self.settled.lexer.words(text, &current.state.env), span)? {
-                all.extend(ports::parse(&word).or_else(|message| refuse("InvalidPort", span, message))?);
+                let wrong = |message: String| Box::new(Diagnostic::error("InvalidPort", span, message));
+                let port = Port::parse(&word).map_err(wrong)?;
+                self.check_port(&port);
+                all.extend(port.list().map_err(wrong)?);
             }
         }
         let shown = format!("EXPOSE {}", history::list(&all));
@@ -93,24 +105,31 @@ impl Builder<'_> {
         self.commit(current, shown, Layer::Empty, span)
     }
 
-    pub(super) fn cmd(&mut self, current: &mut Current<'_>, line: &CommandLine, span: Span) -> Step<()> {
+    pub(super) fn cmd(&mut self, current: &mut Current<'_>, line: &CommandLine, place: Place<'_>) -> Step<()> {
+        self.check_once(current.cmd.replace(place.span), place.keyword);
+        if line.form == Form::Shell {
+            self.check_shell(current, place.keyword);
+        }
         let args = arguments(&current.state, line);
         let shown = format!("CMD {}", history::quoted_list(&args));
         current.state.image.config.cmd = Some(args).filter(|args| !args.is_empty());
         current.state.image.config.args_escaped = true;
-        current.has_cmd = true;
-        self.commit(current, shown, Layer::Empty, span)
+        self.commit(current, shown, Layer::Empty, place.span)
     }
 
     /// The command of the base was for another entrypoint: it is forgotten.
-    pub(super) fn entrypoint(&mut self, current: &mut Current<'_>, line: &CommandLine, span: Span) -> Step<()> {
+    pub(super) fn entrypoint(&mut self, current: &mut Current<'_>, line: &CommandLine, place: Place<'_>) -> Step<()> {
+        self.check_once(current.entrypoint.replace(place.span), place.keyword);
+        if line.form == Form::Shell {
+            self.check_shell(current, place.keyword);
+        }
         let args = arguments(&current.state, line);
         let shown = format!("ENTRYPOINT {}", history::quoted_list(&args));
         current.state.image.config.entrypoint = Some(args).filter(|args| !args.is_empty());
-        if !current.has_cmd {
+        if current.cmd.is_none() {
             current.state.image.config.cmd = None;
         }
-        self.commit(current, shown, Layer::Empty, span)
+        self.commit(current, shown, Layer::Empty, place.span)
     }
 
     pub(super) fn user(&mut self, current: &mut Current<'_>, written: &str, span: Span) -> Step<()> {
@@ -119,11 +138,17 @@ impl Builder<'_> {
         self.commit(current, format!("USER {user}"), Layer::Empty, span)
     }
 
-    pub(super) fn healthcheck(&mut self, current: &mut Current<'_>, check: &Healthcheck, span: Span) -> Step<()> {
+    pub(super) fn healthcheck(
+        &mut self,
+        current: &mut Current<'_>,
+        check: &Healthcheck,
+        place: Place<'_>,
+    ) -> Step<()> {
+        self.check_once(current.healthcheck.replace(place.span), place.keyword);
         let check = healthcheck(check);
         let shown = describe_healthcheck(&check);
         current.state.image.config.healthcheck = Some(check);
-        self.commit(current, shown, Layer::Empty, span)
+        self.commit(current, shown, Layer::Empty, place.span)
     }
 
     pub(super) fn stop_signal(&mut self, current: &mut Current<'_>, written: &str, span: Span) -> Step<()> {

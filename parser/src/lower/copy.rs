@@ -8,7 +8,7 @@ use super::plan::Origin;
 use super::remote::{self, Remote};
 use super::stage::{Builder, Current, Layer, Place};
 use super::{Step, ownership, refuse};
-use crate::expand::{Lexer, Quotes};
+use crate::expand::{Lexer, Noting, Quotes};
 use crate::instruction::{AddFiles, CopyFiles, InlineSource, Link, SourcesAndDest};
 use crate::text::Text;
 use crate::{Span, path};
@@ -34,14 +34,20 @@ struct Transfer {
 
 impl Builder<'_> {
     pub(super) fn add(&mut self, current: &mut Current<'_>, add: &AddFiles, place: Place<'_>) -> Step<()> {
+        let chown = self.optional(current, add.chown.as_ref(), place.span)?;
+        let chmod = self.optional(current, add.chmod.as_ref(), place.span)?;
         let checksum = self.optional(current, add.checksum.as_ref(), place.span)?;
-        let mut transfer = self.transfer(current, &add.files, "ADD", place.span)?;
+        let transfer = self.transfer(current, &add.files, "ADD", place.span)?;
+        let mut transfer = Transfer { chown, chmod, ..transfer };
         if !checksum.is_empty() {
             remote::check_checksum(&transfer.sources, place.span)?;
         }
         for source in &transfer.sources {
             transfer.remotes.push(match remote::recognise(source, place.span)? {
-                None => None,
+                None => {
+                    self.check_ignored("Add", source);
+                    None
+                }
                 Some(Remote::Git(git)) => {
                     let git = remote::added(&git, add, &checksum, place.span)?;
                     Some(SourceOp::Git(Box::new(git)))
@@ -55,8 +61,6 @@ impl Builder<'_> {
         if transfer.remotes.iter().any(Option::is_none) {
             transfer.from = Some(self.main_context());
         }
-        transfer.chown = self.optional(current, add.chown.as_ref(), place.span)?;
-        transfer.chmod = self.optional(current, add.chmod.as_ref(), place.span)?;
         transfer.exclude = add.exclude.iter().map(ToString::to_string).collect();
         transfer.unpack = add.unpack;
         transfer.link = add.link;
@@ -70,12 +74,18 @@ impl Builder<'_> {
         from: Option<&Origin>,
         place: Place<'_>,
     ) -> Step<()> {
-        let mut transfer = self.transfer(current, &copy.files, "COPY", place.span)?;
+        let chown = self.optional(current, copy.chown.as_ref(), place.span)?;
+        let chmod = self.optional(current, copy.chmod.as_ref(), place.span)?;
+        let transfer = self.transfer(current, &copy.files, "COPY", place.span)?;
+        let mut transfer = Transfer { chown, chmod, ..transfer };
         for source in &transfer.sources {
             if remote::recognise(source, place.span)?.is_some() {
                 let message = format!("`COPY` cannot take `{source}`: it is a URL");
                 let error = crate::Diagnostic::error("RemoteCopySource", place.span, message);
                 return Err(Box::new(error.with_hint("`ADD` takes URLs and Git repositories")));
+            }
+            if from.is_none() {
+                self.check_ignored("Copy", source);
             }
         }
         let from = match from {
@@ -83,8 +93,6 @@ impl Builder<'_> {
             Some(origin) => self.origin(origin, place.span)?,
         };
         transfer.from = Some(from.unwrap_or_else(|| self.empty()));
-        transfer.chown = self.optional(current, copy.chown.as_ref(), place.span)?;
-        transfer.chmod = self.optional(current, copy.chmod.as_ref(), place.span)?;
         transfer.exclude = copy.exclude.iter().map(ToString::to_string).collect();
         transfer.parents = copy.parents;
         transfer.link = copy.link;
@@ -109,18 +117,23 @@ impl Builder<'_> {
                 format!("an instruction cannot have more than {MAX_INPUTS} sources"),
             );
         }
+        let sources = self.expand_all(current, &files.sources, span)?;
+        let dest = self.expand(current, &files.dest, span)?;
         let contents = Lexer { quotes: Quotes::Plain, ..Lexer::new('\\') };
         let mut inline = files.inline.clone();
         for source in inline.iter_mut().filter(|source| source.expand) {
-            let expanded = super::args::expanded(contents.word(&source.data, &current.state.env), span)?;
+            let noting = Noting::new(&current.state.env);
+            let expanded = contents.word(&source.data, &noting);
+            self.unset(current, noting.into_missed());
+            let expanded = super::args::expanded(expanded, span)?;
             self.charge(expanded.len(), span)?;
             source.data = expanded.into();
         }
         Ok(Transfer {
             keyword,
-            sources: self.expand_all(current, &files.sources, span)?,
+            sources,
             inline,
-            dest: self.expand(current, &files.dest, span)?,
+            dest,
             chown: String::new(),
             chmod: String::new(),
             exclude: Vec::new(),

@@ -72,6 +72,11 @@ impl Env {
         self.list.insert(Environment::of_pieces(self.pieces.iter().flatten().cloned())).clone()
     }
 
+    /// Of what is set, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.slots.iter().flatten().map(|variable| &variable.text[..variable.name_length])
+    }
+
     fn close_holes(&mut self) {
         self.slots.retain(Option::is_some);
         self.pieces.clear();

@@ -6,6 +6,7 @@ use super::inputs::Inputs;
 use super::plan::Origin;
 use super::stage::{Builder, Current};
 use super::{Step, refuse};
+use crate::expand::Noting;
 use crate::instruction::mount::{self, Mount as Written};
 use crate::instruction::{MountKind as Kind, Sharing};
 use crate::text::Text;
@@ -71,8 +72,11 @@ impl Builder<'_> {
 
     fn read(&mut self, current: &Current<'_>, written: &str, span: Span) -> Step<Written> {
         let lexer = self.settled.lexer;
-        let mut expand = |text: &str| lexer.word(text, &current.state.env).map_err(|error| error.to_string());
-        mount::parse(written, &mut expand).map_err(|error| {
+        let noting = Noting::new(&current.state.env);
+        let mut expand = |text: &str| lexer.word(text, &noting).map_err(|error| error.to_string());
+        let mount = mount::parse(written, &mut expand);
+        self.unset(current, noting.into_missed());
+        mount.map_err(|error| {
             let diagnostic = Diagnostic::error("InvalidMount", span, error.message);
             Box::new(match error.hint {
                 Some(hint) => diagnostic.with_hint(hint),

@@ -2,6 +2,7 @@
 //! vertex and expands nothing within a stage.
 
 mod bases;
+mod from;
 mod reach;
 
 use std::borrow::Cow;
@@ -9,18 +10,26 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use oci::{Platform, Reference};
 
-use super::args::{Settled, expanded};
-use super::{BaseImage, Layout, NamedContext, NoCache, Request, Step, named, refuse};
-use crate::expand::{NoVariables, Variables};
+use super::args::Settled;
+use super::{BaseImage, Job, Layout, NamedContext, Scope};
+use crate::expand::NoVariables;
 use crate::instruction::{Command, Instruction, Stage};
-use crate::{Diagnostic, Dockerfile, Span};
+use crate::lint::{Findings, Phase};
+use crate::nearest::nearest;
+use crate::{Diagnostic, Span};
 
 pub(super) struct Plan<'a> {
+    job: &'a Job<'a>,
     pub stages: Vec<Planned<'a>>,
     pub target: usize,
+    /// What is asked for is not there: the target is the last stage instead, and nothing is looked at for it.
+    lost_target: bool,
     /// By stage: whether the target leads to it.
     pub reachable: Vec<bool>,
-    resolved: BTreeMap<(Asked, String), BaseImage>,
+    /// By stage: whether it is looked at.
+    pub walked: Vec<bool>,
+    /// `None`: it cannot be had.
+    resolved: BTreeMap<(Asked, String), Option<BaseImage>>,
     names: HashMap<String, usize>,
     /// What commands copy and mount that is no stage of the file, once for each time. It is counted on from the stages.
     outside: Vec<Origin>,
@@ -44,6 +53,8 @@ pub(super) struct Planned<'a> {
     pub no_cache: bool,
     /// The variables that its `FROM` is made of.
     pub uses: BTreeSet<String>,
+    /// Whether its `FROM` has no mistake: else it stands on nothing that is known.
+    pub whole: bool,
     triggered: bool,
 }
 
@@ -73,140 +84,55 @@ pub(super) enum Asked {
 }
 
 impl<'a> Plan<'a> {
-    pub fn new(dockerfile: &'a Dockerfile, request: &'a Request, settled: &'a Settled) -> Step<Self> {
+    /// As far as there are no mistakes; stages and commands with some are told of, and left aside.
+    pub fn new(job: &'a Job<'a>, settled: &'a Settled, findings: &mut Findings) -> Self {
+        let stages = &job.dockerfile.stages;
         let mut plan = Self {
-            stages: Vec::with_capacity(dockerfile.stages.len()),
-            target: 0,
+            job,
+            stages: Vec::with_capacity(stages.len()),
+            target: stages.len() - 1,
+            lost_target: false,
             reachable: Vec::new(),
+            walked: Vec::new(),
             resolved: BTreeMap::new(),
             names: HashMap::new(),
             outside: Vec::new(),
-            contexts: &request.contexts,
+            contexts: &job.request.contexts,
             settled,
         };
-        for stage in &dockerfile.stages {
-            let planned = plan.stage(stage, &request.no_cache)?;
+        for stage in stages {
+            let planned = plan.stage(stage, findings);
             if let Some(name) = &stage.name {
                 plan.names.insert(name.to_lowercase(), plan.stages.len());
             }
             plan.stages.push(planned);
         }
-        plan.target = plan.find_target(request.target.as_deref(), dockerfile)?;
-        plan.tie_commands()?;
-        plan.check_cycles()?;
+        plan.find_target(findings);
+        plan.tie_commands(findings);
+        if let Err(error) = plan.check_cycles() {
+            findings.error(Phase::Circles, *error);
+            plan.cut_circles();
+        }
         // As BuildKit: the only filesystem of a build needs no name.
         if plan.stages.len() == 1 && plan.outside.is_empty() {
             plan.stages[0].label.clear();
         }
-        plan.reachable = plan.reach();
-        Ok(plan)
+        plan.look_around();
+        plan
     }
 
-    /// A stage with its base; its commands are tied once all names are known.
-    fn stage(&self, stage: &'a Stage, no_cache: &NoCache) -> Step<Planned<'a>> {
-        let span = stage.head.span;
-        let base = expanded(self.settled.lexer.expand(&stage.base, &self.settled.globals), span)?;
-        if base.text.is_empty() {
-            let unset: Vec<String> = base.unmatched.iter().map(|name| format!("`{name}`")).collect();
-            let error = Diagnostic::error("EmptyBaseName", span, format!("the base image `{}` is empty", stage.base));
-            let hint = format!(
-                "{} not set: give a default in an `ARG` before the first `FROM`, or a value with `--build-arg`",
-                unset.join(", ")
-            );
-            return Err(Box::new(if unset.is_empty() { error } else { error.with_hint(hint) }));
-        }
-        let mut uses = base.matched;
-        let platform =
-            stage.platform.as_deref().map(|platform| self.platform(platform, span, &mut uses)).transpose()?;
-        let replaced = stage.name.as_deref().and_then(|name| self.contexts.get_key_value(name));
-        let base = match (replaced, self.names.get(&base.text)) {
-            (Some((name, context)), _) => self.origin(name, context, span)?,
-            (None, Some(stage)) => Origin::Stage(*stage),
-            (None, None) => self.image(&base.text, span)?,
+    pub fn job(&self) -> &'a Job<'a> {
+        self.job
+    }
+
+    /// What the target leads to, and what is looked at.
+    fn look_around(&mut self) {
+        self.reachable = self.reach();
+        self.walked = match self.job.scope {
+            Scope::Target if self.lost_target => vec![false; self.stages.len()],
+            Scope::Target => self.reachable.clone(),
+            Scope::All => vec![true; self.stages.len()],
         };
-        let index = self.stages.len();
-        let own = |command: &'a Command| PlannedCommand {
-            command: Cow::Borrowed(command),
-            sources: Vec::new(),
-            trigger: false,
-        };
-        let commands: Vec<_> = if replaced.is_some() { Vec::new() } else { stage.commands.iter().map(own).collect() };
-        let base_step = usize::from(!matches!(base, Origin::Scratch | Origin::Stage(_)));
-        let total = base_step + commands.iter().filter(|command| is_step(&command.command.instruction)).count();
-        Ok(Planned {
-            stage,
-            base,
-            platform,
-            commands,
-            label: stage.name.as_deref().map_or_else(|| format!("stage-{index}"), str::to_owned),
-            total: if replaced.is_some() { 0 } else { total },
-            base_step: (0, 0),
-            base_named: false,
-            no_cache: match no_cache {
-                NoCache::None => false,
-                NoCache::All => true,
-                NoCache::Stages(names) => {
-                    stage.name.as_deref().is_some_and(|name| names.iter().any(|asked| asked.eq_ignore_ascii_case(name)))
-                }
-            },
-            uses: if replaced.is_some() { BTreeSet::new() } else { uses },
-            triggered: replaced.is_some(),
-        })
-    }
-
-    /// `written`, whose variables are added to `uses`.
-    fn platform(&self, written: &str, span: Span, uses: &mut BTreeSet<String>) -> Step<Platform> {
-        let expansion = expanded(self.settled.lexer.expand(written, &self.settled.globals), span)?;
-        uses.extend(expansion.matched);
-        expansion.text.parse().map_err(|error| {
-            let error =
-                Diagnostic::error("InvalidPlatform", span, format!("cannot use `--platform={written}`: {error}"));
-            let asked =
-                self.settled.lexer.expand(written, &self.settled.globals).map(|e| e.unmatched).unwrap_or_default();
-            let unset: Vec<String> =
-                asked.iter().filter(|name| self.settled.globals.get(name).is_none()).cloned().collect();
-            let hint = format!("`{}` is not set before the first `FROM`", unset.join("`, `"));
-            Box::new(if unset.is_empty() { error } else { error.with_hint(hint) })
-        })
-    }
-
-    /// What a name means that is no stage's.
-    fn image(&self, name: &str, span: Span) -> Step<Origin> {
-        if name == "scratch" {
-            return Ok(Origin::Scratch);
-        }
-        let reference: Reference = name.parse().map_err(|error: oci::reference::ReferenceError| {
-            let known: Vec<&str> = self.names.keys().map(String::as_str).collect();
-            let stage = known.iter().find(|known| known.eq_ignore_ascii_case(name));
-            let error = Diagnostic::error("InvalidImageName", span, error.to_string());
-            Box::new(match stage {
-                Some(stage) => error.with_hint(format!("the stage is written `{stage}`")),
-                None => error,
-            })
-        })?;
-        match named::of_image(self.contexts, &reference) {
-            Some((name, context)) => self.origin(name, context, span),
-            None => Ok(Origin::Image(reference)),
-        }
-    }
-
-    fn origin(&self, name: &str, context: &NamedContext, span: Span) -> Step<Origin> {
-        match context {
-            NamedContext::Scratch => Ok(Origin::Scratch),
-            NamedContext::Target(stage) => match self.names.get(&stage.to_lowercase()) {
-                Some(stage) => Ok(Origin::Stage(*stage)),
-                None => refuse(
-                    "UndefinedStage",
-                    span,
-                    format!("the context `{name}` is the stage `{stage}`, and no stage before this has that name"),
-                ),
-            },
-            NamedContext::Image(_)
-            | NamedContext::OciLayout(_)
-            | NamedContext::Local(_)
-            | NamedContext::Git(_)
-            | NamedContext::Http(_) => Ok(Origin::Context(name.to_owned())),
-        }
     }
 
     /// What a context stands for.
@@ -227,32 +153,53 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn find_target(&self, target: Option<&str>, dockerfile: &Dockerfile) -> Step<usize> {
-        let Some(target) = target.filter(|target| !target.is_empty()) else { return Ok(self.stages.len() - 1) };
+    /// The last stage stands in for the one that is asked for and not there.
+    fn find_target(&mut self, findings: &mut Findings) {
+        let Some(target) = self.job.request.target.as_deref().filter(|target| !target.is_empty()) else { return };
         if let Some(stage) = self.names.get(&target.to_lowercase()) {
-            return Ok(*stage);
+            self.target = *stage;
+            return;
         }
-        let span = dockerfile.stages.first().map_or_else(Span::default, |stage| stage.head.span);
+        self.lost_target = true;
+        if self.job.gaps.hide_stages() {
+            return;
+        }
+        let span = self.stages.first().map_or_else(Span::default, |planned| planned.stage.head.span);
         let names: BTreeSet<&str> = self.names.keys().map(String::as_str).collect();
-        let names: Vec<&str> = names.into_iter().take(20).collect();
         let error = Diagnostic::error("UndefinedTarget", span, format!("no stage is named `{target}`"));
-        let hint = match names.as_slice() {
-            [] => "no stage of the file has a name: write `FROM … AS name`".to_owned(),
-            names => format!("the stages are `{}`", names.join("`, `")),
+        let hint = match (nearest(target, names.iter().copied()), names.is_empty()) {
+            (Some(meant), _) => format!("did you mean `{meant}`?"),
+            (None, true) => "no stage of the file has a name: write `FROM … AS name`".to_owned(),
+            (None, false) => {
+                let names: Vec<&str> = names.into_iter().take(20).collect();
+                format!("the stages are `{}`", names.join("`, `"))
+            }
         };
-        Err(Box::new(error.with_hint(hint)))
+        findings.error(Phase::Target, error.with_hint(hint));
     }
 
-    /// Gives each command its sources.
-    fn tie_commands(&mut self) -> Step<()> {
+    /// Gives each command its sources. Those without are told of, and left aside.
+    fn tie_commands(&mut self, findings: &mut Findings) {
         for at in 0..self.stages.len() {
+            let mut untied = Vec::new();
             for command in 0..self.stages[at].commands.len() {
-                let sources = self.sources(&self.stages[at].commands[command].command)?;
-                self.count_outside(&sources);
-                self.stages[at].commands[command].sources = sources;
+                match self.sources(&self.stages[at].commands[command].command) {
+                    Ok(sources) => {
+                        self.count_outside(&sources);
+                        self.stages[at].commands[command].sources = sources;
+                    }
+                    Err(why) => {
+                        why.tell(findings);
+                        untied.push(command);
+                    }
+                }
+            }
+            if !untied.is_empty() {
+                let commands = std::mem::take(&mut self.stages[at].commands).into_iter().enumerate();
+                let tied = commands.filter(|(at, _)| untied.binary_search(at).is_err());
+                self.stages[at].commands = tied.map(|(_, command)| command).collect();
             }
         }
-        Ok(())
     }
 
     fn count_outside(&mut self, sources: &[Option<Origin>]) {
@@ -262,7 +209,7 @@ impl<'a> Plan<'a> {
     }
 
     /// What a command copies or mounts from.
-    fn sources(&self, command: &Command) -> Step<Vec<Option<Origin>>> {
+    fn sources(&self, command: &Command) -> Tied<Vec<Option<Origin>>> {
         let span = command.head.span;
         match &command.instruction {
             Instruction::Copy(copy) => match copy.from.as_deref().filter(|from| !from.is_empty()) {
@@ -274,35 +221,57 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn copy_source(&self, from: &str, span: Span) -> Step<Origin> {
+    fn copy_source(&self, from: &str, span: Span) -> Tied<Origin> {
+        let wrong = |error| Err(Untied::Wrong(Phase::Sources, Box::new(error)));
         if self.settled.lexer.word(from, &NoVariables).as_deref() != Ok(from) {
-            let error = Diagnostic::error("VariableInFrom", span, format!("`--from={from}` cannot hold variables"))
-                .with_hint("give the image a name of its own: `FROM image:$VERSION AS name`, then `--from=name`");
-            return Err(Box::new(error));
+            let error = Diagnostic::error("VariableInFrom", span, format!("`--from={from}` cannot hold variables"));
+            let hint = "give the image a name of its own: `FROM image:$VERSION AS name`, then `--from=name`";
+            return wrong(error.with_hint(hint));
         }
         if let Ok(index) = from.parse::<usize>() {
             let last = self.stages.len() - 1;
             return match (index <= last, self.outside.get(index.wrapping_sub(last + 1))) {
+                _ if self.job.gaps.hide_stages() => Err(Untied::Hidden),
                 (true, _) => Ok(Origin::Stage(index)),
                 (false, Some(outside)) => Ok(outside.clone()),
                 (false, None) => {
-                    refuse("UndefinedStage", span, format!("there is no stage {index}: the last one is {last}"))
+                    let message = format!("there is no stage {index}: the last one is {last}");
+                    wrong(Diagnostic::error("UndefinedStage", span, message))
                 }
             };
         }
         self.named(from, span)
     }
 
-    fn mount_source(&self, mount: &str, span: Span) -> Step<Option<Origin>> {
+    fn mount_source(&self, mount: &str, span: Span) -> Tied<Option<Origin>> {
         let from = mount.split(',').filter_map(|option| option.trim().split_once('='));
         let from = from.filter(|(key, _)| key.eq_ignore_ascii_case("from")).map(|(_, value)| value).next_back();
         from.filter(|from| !from.is_empty()).map(|from| self.named(from, span)).transpose()
     }
 
-    fn named(&self, name: &str, span: Span) -> Step<Origin> {
+    fn named(&self, name: &str, span: Span) -> Tied<Origin> {
         match self.names.get(&name.to_lowercase()) {
             Some(stage) => Ok(Origin::Stage(*stage)),
             None => self.image(name, span),
+        }
+    }
+}
+
+/// Why a name leads nowhere.
+pub(super) enum Untied {
+    /// It is wrong, and BuildKit says so in this phase.
+    Wrong(Phase, Box<Diagnostic>),
+    /// It may be right: something that was not understood is in the way.
+    Hidden,
+}
+
+pub(super) type Tied<T> = Result<T, Untied>;
+
+impl Untied {
+    fn tell(self, findings: &mut Findings) {
+        match self {
+            Untied::Wrong(phase, error) => findings.error(phase, *error),
+            Untied::Hidden => {}
         }
     }
 }

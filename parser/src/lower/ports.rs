@@ -1,26 +1,53 @@
 //! What `EXPOSE` says: ports, ranges of them, protocols. Knows no image.
 
-/// `8080`, `80/udp`, `7000-7002/tcp` as `port/protocol`, one for each port.
-///
-/// An address and a host port before it (`127.0.0.1:80:8080`) are checked and forgotten, as Docker does.
-pub(super) fn parse(text: &str) -> Result<Vec<String>, String> {
-    let (outside, container) = text.rsplit_once(':').unwrap_or(("", text));
-    let (address, host) = outside.rsplit_once(':').unwrap_or(("", outside));
-    let (range, protocol) = container.split_once('/').unwrap_or((container, ""));
-    let protocol = match protocol.to_lowercase() {
-        empty if empty.is_empty() => "tcp".to_owned(),
-        known if matches!(known.as_str(), "tcp" | "udp" | "sctp") => known,
-        _ => return Err(format!("`{protocol}` in `{text}` is no protocol: expected `tcp`, `udp` or `sctp`")),
-    };
-    check_address(address)?;
-    let (first, last) = parse_range(range)?;
-    if !host.is_empty() {
-        let (first_host, last_host) = parse_range(host)?;
-        if last - first != last_host - first_host && first != last {
-            return Err(format!("`{range}` and `{host}` in `{text}` are ranges of different lengths"));
+/// One port or range as it is written: `127.0.0.1:80:8080/tcp`.
+pub(super) struct Port<'t> {
+    pub text: &'t str,
+    address: &'t str,
+    host: &'t str,
+    range: &'t str,
+    /// Empty when none is given.
+    protocol: &'t str,
+}
+
+impl<'t> Port<'t> {
+    pub fn parse(text: &'t str) -> Result<Self, String> {
+        let (outside, container) = text.rsplit_once(':').unwrap_or(("", text));
+        let (address, host) = outside.rsplit_once(':').unwrap_or(("", outside));
+        let (range, protocol) = container.split_once('/').unwrap_or((container, ""));
+        if range.is_empty() {
+            return Err(format!("`{text}` names no port"));
         }
+        if !["", "tcp", "udp", "sctp"].contains(&&*protocol.to_lowercase()) {
+            return Err(format!("`{protocol}` in `{text}` is no protocol: expected `tcp`, `udp` or `sctp`"));
+        }
+        Ok(Self { text, address, host, range, protocol })
     }
-    Ok((first..=last).map(|port| format!("{port}/{protocol}")).collect())
+
+    /// Whether an address or a host port stands before it.
+    pub fn is_mapped(&self) -> bool {
+        !self.address.is_empty() || !self.host.is_empty()
+    }
+
+    /// Whether its protocol is in lower case.
+    pub fn is_lower(&self) -> bool {
+        self.protocol == self.protocol.to_lowercase()
+    }
+
+    /// `8080/tcp` for each port. What stands before it is checked and forgotten, as Docker does.
+    pub fn list(&self) -> Result<Vec<String>, String> {
+        let Port { text, address, host, range, .. } = self;
+        let protocol = if self.protocol.is_empty() { "tcp".to_owned() } else { self.protocol.to_lowercase() };
+        check_address(address)?;
+        let (first, last) = parse_range(range)?;
+        if !host.is_empty() {
+            let (first_host, last_host) = parse_range(host)?;
+            if last - first != last_host - first_host && first != last {
+                return Err(format!("`{range}` and `{host}` in `{text}` are ranges of different lengths"));
+            }
+        }
+        Ok((first..=last).map(|port| format!("{port}/{protocol}")).collect())
+    }
 }
 
 fn check_address(address: &str) -> Result<(), String> {
@@ -64,7 +91,7 @@ mod tests {
             ("x:1:80", Err(())),
         ];
         for (text, expected) in table {
-            let found = parse(text);
+            let found = Port::parse(text).and_then(|port| port.list());
             let expected = expected.map(|ports| ports.iter().map(|port| (*port).to_owned()).collect::<Vec<_>>());
             assert_eq!(found.map_err(|_| ()), expected, "{text}");
         }

@@ -2,6 +2,7 @@
 //! Knows nothing of other stages but their last vertices. `RUN` is in `run`, `COPY` and `ADD` are in `copy`,
 //! what changes the config alone is in `config`.
 
+mod judge;
 mod names;
 mod sources;
 mod state;
@@ -17,10 +18,13 @@ use super::env::{self, Env};
 use super::parameters::Parameters;
 use super::plan::{Origin, Plan, Planned, PlannedCommand};
 use super::{Built, Request, Step, history, refuse};
+use crate::expand::Noting;
 use crate::instruction::Instruction;
+use crate::lint::{Findings, Phase};
 use crate::outline::Outline;
 use crate::text::Text;
 use crate::{Span, path};
+use judge::Subject;
 use names::{lines, numbered, stage_name};
 use state::scratch;
 pub(super) use state::{State, arguments, with_shell};
@@ -40,6 +44,8 @@ pub(super) struct Shared {
     empty: Option<VertexId>,
     /// How many bytes of text are held.
     spent: usize,
+    /// How many names were compared with misspelt ones.
+    compared: usize,
 }
 
 /// Makes the graph.
@@ -53,6 +59,8 @@ pub(super) struct Builder<'p> {
     /// By stage: its state, while stages that stand on it are to come.
     states: Vec<Option<State>>,
     pub parameters: Parameters,
+    findings: &'p mut Findings,
+    subject: Subject,
 }
 
 /// The stage being built.
@@ -61,50 +69,68 @@ pub(super) struct Current<'p> {
     pub state: State,
     /// The number of the last step shown.
     step: usize,
-    pub has_cmd: bool,
+    /// The last of each in this stage.
+    pub cmd: Option<Span>,
+    pub entrypoint: Option<Span>,
+    pub healthcheck: Option<Span>,
 }
 
 /// The instruction being lowered.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'c> {
     pub span: Span,
+    /// The instruction's name as written.
+    pub keyword: &'c Text,
     /// As written.
     pub source: &'c Text,
     pub trigger: bool,
 }
 
 impl<'p> Builder<'p> {
-    pub fn new(plan: &'p Plan<'p>, settled: &'p Settled, request: &'p Request, shared: &'p mut Shared) -> Self {
+    pub fn new(
+        plan: &'p Plan<'p>,
+        settled: &'p Settled,
+        shared: &'p mut Shared,
+        findings: &'p mut Findings,
+    ) -> Self {
         Self {
             plan,
             settled,
-            request,
+            request: plan.job().request,
             shared,
             roots: vec![None; plan.stages.len()],
             states: plan.stages.iter().map(|_| None).collect(),
             parameters: Parameters::of_stages(plan.stages.len()),
+            findings,
+            subject: Subject::default(),
         }
     }
 
-    pub fn build(mut self) -> Step<(Built, Outline)> {
+    /// The image, if there is no mistake.
+    pub fn build(mut self) -> Option<(Built, Outline)> {
         let mut uses = vec![0_usize; self.plan.stages.len()];
         uses[self.plan.target] = 1;
-        let reachable = |at: &usize| self.plan.reachable[*at];
-        let order: Vec<usize> = (0..self.plan.stages.len()).filter(reachable).collect();
+        let walked = |at: &usize| self.plan.walked[*at];
+        let order: Vec<usize> = (0..self.plan.stages.len()).filter(walked).collect();
         for at in &order {
             if let Origin::Stage(base) = self.plan.stages[*at].base {
                 uses[base] += 1;
             }
         }
         for at in order {
-            let state = self.stage(at, &mut uses)?;
-            self.roots[at] = Some(state.root);
-            if uses[at] > 0 {
-                self.states[at] = Some(state);
+            match self.stage(at, &mut uses) {
+                Ok(state) => {
+                    self.roots[at] = Some(state.root);
+                    self.states[at] = (uses[at] > 0).then_some(state);
+                }
+                Err(error) => {
+                    self.findings.error(Phase::Stages, *error);
+                    return None;
+                }
             }
         }
-        let state = self.states[self.plan.target].take().expect("the target is reachable, and its use is counted");
-        Ok(self.finish(state))
+        let target = self.states[self.plan.target].take().filter(|_| !self.findings.has_errors());
+        target.map(|state| self.finish(state))
     }
 
     fn finish(self, mut state: State) -> (Built, Outline) {
@@ -133,7 +159,8 @@ impl<'p> Builder<'p> {
         self.parameters.enter(at);
         let planned = &self.plan.stages[at];
         let step = planned.base_step.0;
-        let mut current = Current { planned, state: self.begin(planned, uses)?, step, has_cmd: false };
+        let state = self.begin(planned, uses)?;
+        let mut current = Current { planned, state, step, cmd: None, entrypoint: None, healthcheck: None };
         let state = &mut current.state;
         let environment = state.image.config.env.get_or_insert_default();
         if state.platform.os != "windows" && !environment.iter().any(|variable| env::split(variable).0 == "PATH") {
@@ -154,7 +181,13 @@ impl<'p> Builder<'p> {
             *workdir = path::resolve("/", workdir);
         }
         for command in &planned.commands {
-            self.command(&mut current, command)?;
+            self.turn_to(&mut current, command);
+            if let Err(error) = self.command(&mut current, command) {
+                if self.shared.spent > MAX_TEXT || self.findings.full() {
+                    return Err(error);
+                }
+                self.mistake(&mut current, &command.command.instruction, *error);
+            }
         }
         Ok(current.state)
     }
@@ -171,6 +204,8 @@ impl<'p> Builder<'p> {
             env_at: HashMap::new(),
             build_args: Vec::new(),
             arg_at: HashMap::new(),
+            workdir_set: false,
+            whole: planned.whole && !self.settled.partial,
         };
         match &planned.base {
             Origin::Stage(base) => {
@@ -185,7 +220,10 @@ impl<'p> Builder<'p> {
             origin @ (Origin::Image(_) | Origin::Context(_)) => {
                 let root = self.base(planned, platform)?;
                 let Some(image) = self.plan.image_of(origin, Some(platform)) else {
-                    return Ok(fresh(root, scratch(platform), platform));
+                    // Of an image: it cannot be had, or is not asked for since there are mistakes.
+                    let whole = self.plan.asked(origin).is_none();
+                    let fresh = fresh(root, scratch(platform), platform);
+                    return Ok(State { whole: fresh.whole && whole, ..fresh });
                 };
                 let mut config = image.config.clone();
                 config.created = None;
@@ -211,7 +249,10 @@ impl<'p> Builder<'p> {
 
     /// `text` with the variables of the stage.
     pub fn expand(&mut self, current: &Current<'_>, text: &str, span: Span) -> Step<String> {
-        let text = expanded(self.settled.lexer.word(text, &current.state.env), span)?;
+        let noting = Noting::new(&current.state.env);
+        let result = self.settled.lexer.word(text, &noting);
+        self.unset(current, noting.into_missed());
+        let text = expanded(result, span)?;
         self.charge(text.len(), span)?;
         Ok(text)
     }
@@ -253,7 +294,7 @@ impl<'p> Builder<'p> {
 
     fn command(&mut self, current: &mut Current<'p>, planned: &PlannedCommand<'_>) -> Step<()> {
         let head = &planned.command.head;
-        let place = Place { span: head.span, source: &head.source, trigger: planned.trigger };
+        let place = Place { span: head.span, keyword: &head.keyword, source: &head.source, trigger: planned.trigger };
         let span = head.span;
         match &planned.command.instruction {
             Instruction::Add(add) => self.add(current, add, place),
@@ -264,12 +305,12 @@ impl<'p> Builder<'p> {
             Instruction::Run(run) => self.run(current, run, &planned.sources, place),
             Instruction::Workdir(dir) => self.workdir(current, dir, place),
             Instruction::Arg(arg) => self.arg(current, arg, span),
-            Instruction::Env(pairs) => self.env(current, pairs, span),
-            Instruction::Label(pairs) => self.label(current, pairs, span),
-            Instruction::Cmd(line) => self.cmd(current, line, span),
-            Instruction::Entrypoint(line) => self.entrypoint(current, line, span),
+            Instruction::Env(pairs) => self.env(current, pairs, place),
+            Instruction::Label(pairs) => self.label(current, pairs, place),
+            Instruction::Cmd(line) => self.cmd(current, line, place),
+            Instruction::Entrypoint(line) => self.entrypoint(current, line, place),
             Instruction::Expose(expose) => self.expose(current, &expose.ports, span),
-            Instruction::Healthcheck(check) => self.healthcheck(current, check, span),
+            Instruction::Healthcheck(check) => self.healthcheck(current, check, place),
             Instruction::Maintainer(name) => {
                 current.state.image.author = Some(name.to_string()).filter(|name| !name.is_empty());
                 self.commit(current, format!("MAINTAINER {name}"), Layer::Empty, span)
@@ -290,6 +331,8 @@ impl<'p> Builder<'p> {
 
     fn workdir(&mut self, current: &mut Current<'_>, dir: &str, place: Place<'_>) -> Step<()> {
         let dir = self.expand(current, dir, place.span)?;
+        self.check_workdir(current, &dir);
+        current.state.workdir_set = true;
         // An absolute directory stays as it is written; an empty one is the one it was.
         let dir = match dir.as_str() {
             "" => current.state.workdir().to_owned(),

@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 
 use oci::{Platform, Reference};
 
-use super::{Asked, Origin, Plan, Planned, PlannedCommand};
-use crate::instruction::{Command, Instruction};
+use super::{Asked, Origin, Plan, Planned, PlannedCommand, Tied, Untied};
+use crate::instruction::{Command, Head, Instruction};
+use crate::lint::{At, Findings, Phase, Rule};
 use crate::lower::{BaseImage, Images, Step, refuse};
 use crate::nearest::nearest;
+use crate::quote::quoted;
 use crate::{Diagnostic, Span};
 
 /// How many triggers a build may take up: stages times triggers is a product that a small file can make large.
@@ -19,8 +21,8 @@ const MAX_TRIGGERS: usize = 100_000;
 const MAX_ROUNDS: usize = 100;
 
 impl<'a> Plan<'a> {
-    fn reachable_stages(&self) -> impl Iterator<Item = &Planned<'a>> {
-        self.stages.iter().zip(&self.reachable).filter(|(_, reachable)| **reachable).map(|(stage, _)| stage)
+    fn walked_stages(&self) -> impl Iterator<Item = &Planned<'a>> {
+        self.stages.iter().zip(&self.walked).filter(|(_, walked)| **walked).map(|(stage, _)| stage)
     }
 
     /// The images that the target needs, as far as triggers are known.
@@ -34,7 +36,7 @@ impl<'a> Plan<'a> {
 
     fn wanted(&self) -> BTreeMap<(Asked, String), (Platform, Span)> {
         let mut wanted = BTreeMap::new();
-        for planned in self.reachable_stages() {
+        for planned in self.walked_stages() {
             let base_platform = planned.platform.as_ref().unwrap_or(&self.settled.target_platform);
             let base = (&planned.base, base_platform, planned.stage.head.span);
             let sources = planned.commands.iter().flat_map(|command| {
@@ -50,35 +52,82 @@ impl<'a> Plan<'a> {
         wanted
     }
 
-    /// Asks for every image that the target needs, and takes up their triggers, until nothing new appears.
-    pub fn resolve(&mut self, images: &dyn Images) -> Step<()> {
+    /// Asks for every image that is needed, and takes up their triggers, until nothing new appears. Without `images`, what
+    /// stands on one stays unknown.
+    pub fn resolve(&mut self, images: Option<&dyn Images>, findings: &mut Findings) {
         for _ in 0..MAX_ROUNDS {
-            for (key, (platform, span)) in self.wanted() {
-                if self.resolved.contains_key(&key) {
-                    continue;
-                }
-                let found = match &key.0 {
-                    Asked::Registry(name) => images.resolve(name, &platform),
-                    Asked::Layout(layout) => images.resolve_layout(layout, &platform),
-                };
-                let image = found.map_err(|error| {
-                    let hint = self.stage_like(&key.0).or(error.hint);
-                    let error = Diagnostic::error("ImageUnavailable", span, error.message);
-                    Box::new(match hint {
-                        Some(hint) => error.with_hint(hint),
-                        None => error,
-                    })
-                })?;
-                self.resolved.insert(key, image);
+            if let Some(images) = images {
+                self.ask(images, findings);
             }
             self.name_bases();
-            if !self.take_triggers()? {
-                return Ok(());
+            match self.take_triggers(findings) {
+                Ok(true) => self.look_around(),
+                Ok(false) => return self.check_platforms(findings),
+                Err(error) => return findings.error(Phase::Images, *error),
             }
-            self.reachable = self.reach();
         }
         let span = self.stages[self.target].stage.head.span;
-        refuse("TooManyTriggers", span, format!("triggers lead to further triggers more than {MAX_ROUNDS} times"))
+        let message = format!("triggers lead to further triggers more than {MAX_ROUNDS} times");
+        findings.error(Phase::Images, Diagnostic::error("TooManyTriggers", span, message));
+    }
+
+    fn ask(&mut self, images: &dyn Images, findings: &mut Findings) {
+        for (key, (platform, span)) in self.wanted() {
+            if self.resolved.contains_key(&key) {
+                continue;
+            }
+            let found = match &key.0 {
+                Asked::Registry(name) => images.resolve(name, &platform),
+                Asked::Layout(layout) => images.resolve_layout(layout, &platform),
+            };
+            let image = found.map_err(|error| {
+                let hint = self.stage_like(&key.0).or(error.hint);
+                let error = Diagnostic::error("ImageUnavailable", span, error.message);
+                let error = match hint {
+                    Some(hint) => error.with_hint(hint),
+                    None => error,
+                };
+                findings.error(Phase::Images, error);
+            });
+            self.resolved.insert(key, image.ok());
+        }
+    }
+
+    /// An image may have come for another platform than it was asked for.
+    fn check_platforms(&self, findings: &mut Findings) {
+        for planned in self.walked_stages() {
+            let platform = planned.platform.as_ref().unwrap_or(&self.settled.target_platform);
+            self.check_image(&planned.base, platform, &planned.stage.head, &planned.stage.base, findings);
+            for command in &planned.commands {
+                let written = match &command.command.instruction {
+                    Instruction::Copy(copy) => copy.from.as_deref().unwrap_or_default(),
+                    _ => "",
+                };
+                for source in command.sources.iter().flatten() {
+                    let platform = &self.settled.target_platform;
+                    self.check_image(source, platform, &command.command.head, written, findings);
+                }
+            }
+        }
+    }
+
+    fn check_image(&self, base: &Origin, wanted: &Platform, head: &Head, written: &str, findings: &mut Findings) {
+        let (Origin::Image(reference), Some(image)) = (base, self.image_of(base, Some(wanted))) else { return };
+        let config = &image.config;
+        if (config.os == wanted.os && config.architecture == wanted.architecture) || !image.has_layers() {
+            return;
+        }
+        let at = At { span: head.span, node: None, word: written };
+        findings.warn(Phase::Images, Rule::InvalidBaseImagePlatform, at, || {
+            let name = self.settled.lexer.word(written, &self.settled.globals).ok().filter(|name| !name.is_empty());
+            let name = name.unwrap_or_else(|| reference.familiar());
+            let (actual, wanted) = (config.platform().normalized(), wanted.normalized());
+            format!(
+                "Base image {name} was pulled with platform {}, expected {} for current build",
+                quoted(&actual.to_string()),
+                quoted(&wanted.to_string())
+            )
+        });
     }
 
     /// Whoever misspells a stage's name asks for an image of that name.
@@ -112,7 +161,7 @@ impl<'a> Plan<'a> {
 
     /// Puts the triggers of bases before the commands of the stages that stand on them. Says whether any
     /// of them takes from somewhere.
-    fn take_triggers(&mut self) -> Step<bool> {
+    fn take_triggers(&mut self, findings: &mut Findings) -> Step<bool> {
         let mut new = false;
         let mut taken: usize =
             self.stages.iter().flat_map(|stage| &stage.commands).filter(|command| command.trigger).count();
@@ -132,7 +181,11 @@ impl<'a> Plan<'a> {
                         format!("the bases of this build have more than {MAX_TRIGGERS} triggers"),
                     );
                 }
-                triggers.push(self.trigger(&expression, span)?);
+                match self.trigger(&expression, span) {
+                    Ok(trigger) => triggers.push(trigger),
+                    Err(Untied::Wrong(_, error)) => findings.error(Phase::Images, *error),
+                    Err(Untied::Hidden) => {}
+                }
             }
             new |= triggers.iter().any(|trigger| !trigger.sources.is_empty());
             for trigger in &triggers {
@@ -162,12 +215,11 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn trigger(&self, expression: &str, span: Span) -> Step<PlannedCommand<'a>> {
+    fn trigger(&self, expression: &str, span: Span) -> Tied<PlannedCommand<'a>> {
         let mut command = crate::parse_trigger(expression).map_err(|error| {
-            Box::new(
-                Diagnostic { span, focus: None, ..*error }
-                    .with_label(span, format!("from `ONBUILD {expression}` of the base")),
-            )
+            let error = Diagnostic { span, focus: None, ..*error };
+            let error = error.with_label(span, format!("from `ONBUILD {expression}` of the base"));
+            Untied::Wrong(Phase::Images, Box::new(error))
         })?;
         command.head.span = span;
         let sources = self.sources(&command)?;
@@ -177,7 +229,7 @@ impl<'a> Plan<'a> {
     /// What was resolved for `origin` on `platform`, or on the target's.
     pub fn image_of(&self, origin: &Origin, platform: Option<&Platform>) -> Option<&BaseImage> {
         let platform = platform.unwrap_or(&self.settled.target_platform);
-        self.resolved.get(&(self.asked(origin)?, platform.to_string()))
+        self.resolved.get(&(self.asked(origin)?, platform.to_string()))?.as_ref()
     }
 }
 

@@ -54,6 +54,14 @@ impl Plan<'_> {
         Ok(())
     }
 
+    /// Leaves aside what reaches forward, so that no circle is left.
+    pub(super) fn cut_circles(&mut self) {
+        for (at, planned) in self.stages.iter_mut().enumerate() {
+            let forward = |source: &Option<Origin>| matches!(source, Some(Origin::Stage(needed)) if *needed >= at);
+            planned.commands.retain(|command| !command.sources.iter().any(forward));
+        }
+    }
+
     pub(super) fn reach(&self) -> Vec<bool> {
         let mut reachable = vec![false; self.stages.len()];
         reachable[self.target] = true;

@@ -39,7 +39,8 @@ impl Builder<'_> {
 
     /// The vertex of an image, `FROM` it after the name in `meta`; `None` when it holds no layer.
     fn image(&mut self, origin: &Origin, platform: &Platform, mut meta: Meta) -> Option<VertexId> {
-        let image = self.plan.image_of(origin, Some(platform)).expect("what is reachable was resolved");
+        // Where it cannot be had, that was told already.
+        let image = self.plan.image_of(origin, Some(platform))?;
         if !image.has_layers() {
             return None;
         }

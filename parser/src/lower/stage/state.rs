@@ -22,6 +22,10 @@ pub(in crate::lower) struct State {
     /// The `ARG`s so far, those of the stages below included: each where it was first declared, with its last value.
     pub build_args: Vec<(Text, Option<String>)>,
     pub(super) arg_at: HashMap<Text, usize>,
+    /// Whether a `WORKDIR` of this file has been passed.
+    pub workdir_set: bool,
+    /// Whether all that is set is known: the base image is, and every instruction so far was understood.
+    pub whole: bool,
 }
 
 impl State {
@@ -34,6 +38,11 @@ impl State {
                 self.build_args.push((name.clone(), value));
             }
         }
+    }
+
+    /// Whether there was an `ARG` of this name.
+    pub fn declares(&self, name: &str) -> bool {
+        self.arg_at.contains_key(name)
     }
 
     /// How many bytes another one like it would take.
