@@ -127,7 +127,7 @@ impl Program {
         let Ok(text) = fs::read(build.dockerfile()) else { return };
         let build_args = build.build_args().map(|(name, value)| (name.clone(), value.to_owned())).collect();
         let request = Request { target: build.target().map(str::to_owned), build_args, ..Request::default() };
-        for (reference, _) in lower::bases(&parser::parse(&text), &request).unwrap_or_default() {
+        for (reference, _) in lower::bases(&parser::parse(&text), &request) {
             let name = reference.to_string();
             let short = name.strip_prefix("docker.io/library/").and_then(|name| name.split([':', '@']).next());
             if let (Some(id), None) = (short.and_then(|short| self.images.get(short)), reference.digest()) {
