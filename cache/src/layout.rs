@@ -58,6 +58,11 @@ impl Layout {
         self.root.join("mounts")
     }
 
+    /// Made when there is something to be put in.
+    pub fn remotes(&self) -> PathBuf {
+        self.root.join("remotes")
+    }
+
     pub fn contexts(&self) -> PathBuf {
         self.root.join("contexts")
     }

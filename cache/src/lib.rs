@@ -10,6 +10,8 @@
 //!   layers/<layer id>/tree    its tree ([`oci::tree`])
 //!   mounts/<id>/              `--mount=type=cache`
 //!   contexts/<id>             what was hashed of a build context, by stat record
+//!   remotes/<id>              what a server told of a file that was fetched
+//!   remotes/<id>.d/           a bare repository of what was fetched from a Git remote
 //!   ingest/<lease>/           what is being made and not committed ([`Ingest`])
 //!   leases/<lease>            a number's file, held by flock while the process that took it lives
 //!   locks/<key>               held by flock while a step is being built
@@ -55,6 +57,7 @@ mod lock;
 mod mount;
 mod orphans;
 mod record;
+mod remote;
 mod store;
 
 pub use blob::BlobWriter;
@@ -67,4 +70,5 @@ pub use layer::{Committed, LayerRow};
 pub use layer_blob::{LayerBlob, Origin};
 pub use mount::MountLock;
 pub use record::{CacheKey, KeyLock, Record};
+pub use remote::RemoteDir;
 pub use store::Store;

@@ -9,19 +9,27 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use oci::Network;
 use oci::registry::{AuthFile, Credentials, Login, Registry, RegistryConfig, parse_helper_answer};
 
 /// Opens no connection, reads no file and starts no thread.
 pub fn registry() -> Registry {
-    let proxy = |name: &str| variable(name).or_else(|| variable(&name.to_uppercase()));
     Registry::new(RegistryConfig {
         plain_http: plain_http(),
         credentials: Box::new(credentials),
+        network: network(),
+    })
+}
+
+/// The proxies of this machine.
+pub fn network() -> Network {
+    let proxy = |name: &str| variable(name).or_else(|| variable(&name.to_uppercase()));
+    Network {
         http_proxy: proxy("http_proxy"),
         https_proxy: proxy("https_proxy"),
         no_proxy: proxy("no_proxy"),
-        ..RegistryConfig::default()
-    })
+        ..Network::default()
+    }
 }
 
 /// `KILN_PLAIN_HTTP=host:port,…`

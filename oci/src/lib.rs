@@ -1,5 +1,5 @@
 //! The OCI nouns: digests, references, platforms, layer trees, layers as tar, image configs, manifests, layouts,
-//! registries. Pure values and streams; knows no store, no Dockerfile, no process, and prints nothing.
+//! registries, files of HTTP servers. Pure values and streams; knows no store, no Dockerfile, no process, and prints nothing.
 
 pub mod archive;
 pub mod compress;
@@ -7,6 +7,7 @@ pub mod digest;
 mod disk;
 pub mod image;
 pub mod manifest;
+pub mod network;
 pub mod pack;
 pub mod platform;
 pub mod reference;
@@ -18,11 +19,14 @@ pub mod tree;
 pub mod unpack;
 pub mod verify;
 pub mod view;
+pub mod web;
 
 pub use digest::{ChainId, ContentDigest, DiffId, Digest, ImageId, LayerId};
 pub use image::ImageConfig;
 pub use manifest::{Descriptor, Index, Manifest};
+pub use network::Network;
 pub use platform::Platform;
 pub use reference::Reference;
 pub use registry::Registry;
 pub use tree::Tree;
+pub use web::Web;

@@ -26,7 +26,6 @@ mod transport;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 
@@ -39,6 +38,7 @@ use crate::image::{ImageConfig, MAX_CONFIG};
 use crate::manifest::{
     DOCKER_LIST, DOCKER_MANIFEST, Descriptor, Document, MAX_MANIFEST, Manifest, OCI_INDEX, OCI_MANIFEST,
 };
+use crate::network::Network;
 use crate::platform::Platform;
 use crate::reference::Reference;
 use endpoint::Endpoint;
@@ -56,16 +56,7 @@ pub struct RegistryConfig {
     /// Registries (`host` or `host:port`) that are spoken to in plain HTTP. Those on loopback always may be.
     pub plain_http: BTreeSet<String>,
     pub credentials: CredentialSource,
-    /// Proxies for `http:` and `https:` addresses, as URLs, and the hosts that are reached without (as in `no_proxy`).
-    pub http_proxy: Option<String>,
-    pub https_proxy: Option<String>,
-    pub no_proxy: Option<String>,
-    pub user_agent: String,
-    /// How long nothing may come before a connection counts as broken. There is no limit on a whole transfer.
-    pub stall: Duration,
-    /// How often a failed request is tried again, and the pause before the first time; it doubles each time.
-    pub retries: u32,
-    pub pause: Duration,
+    pub network: Network,
 }
 
 /// A connection to all registries there are.
@@ -102,13 +93,7 @@ impl Default for RegistryConfig {
         Self {
             plain_http: BTreeSet::new(),
             credentials: Box::new(|_| Ok(None)),
-            http_proxy: None,
-            https_proxy: None,
-            no_proxy: None,
-            user_agent: concat!("kiln/", env!("CARGO_PKG_VERSION")).to_owned(),
-            stall: Duration::from_secs(30),
-            retries: 4,
-            pause: Duration::from_millis(250),
+            network: Network::default(),
         }
     }
 }

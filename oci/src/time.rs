@@ -1,4 +1,4 @@
-//! Times as configs have them, by RFC 3339. Knows no clock.
+//! Times as configs have them, by RFC 3339, and as HTTP has them. Knows no clock.
 //!
 //! Days are counted in the proleptic Gregorian calendar with years that begin in March, so that the leap day is the
 //! last of its year (Howard Hinnant, "chrono-compatible low-level date algorithms").
@@ -45,6 +45,24 @@ pub fn parse_rfc3339(text: &str) -> Option<Mtime> {
     };
     let seconds = days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
     Some(Mtime { secs: seconds - offset(zone)?, nanos })
+}
+
+/// Seconds since 1970 of a date of HTTP as servers must write it: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
+pub fn parse_http_date(text: &str) -> Option<i64> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (_weekday, rest) = text.split_once(", ")?;
+    let words: Vec<&str> = rest.split(' ').collect();
+    let [day, month, year, clock, "GMT"] = words.as_slice() else { return None };
+    let month = i64::try_from(MONTHS.iter().position(|name| name == month)?).ok()? + 1;
+    let clock: Vec<&str> = clock.split(':').collect();
+    let [hour, minute, second] = clock.as_slice() else { return None };
+    if [day.len(), year.len(), hour.len(), minute.len(), second.len()] != [2, 4, 2, 2, 2] {
+        return None;
+    }
+    let (day, year) = (digits(day)?, digits(year)?);
+    let (hour, minute, second) = (digits(hour)?, digits(minute)?, digits(second)?);
+    let sound = (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
+    sound.then(|| days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
 /// Seconds east of Greenwich: `Z`, `+02:00`.
@@ -127,6 +145,14 @@ mod tests {
             "1970-01-01T00:00:00Züri",
         ] {
             assert_eq!(parse_rfc3339(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_of_http() {
+        assert_eq!(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        for text in ["Sun, 06 Nov 1994 08:49:37", "Sun Nov  6 08:49:37 1994", "Sun, 6 Nov 1994 08:49:37 GMT", ""] {
+            assert_eq!(parse_http_date(text), None, "{text}");
         }
     }
 

@@ -8,6 +8,7 @@
 //!   ([`crate::capture`]), is its layer, by rename.
 //! * Layers that are not here are pulled when a step needs their files, never before.
 
+mod agent;
 mod exec;
 mod file;
 mod mounts;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use cache::Store;
+use graph::op::{Owner, UserRef};
 use graph::{Manifest, Op, SourceOp};
 use oci::view::View;
 use oci::{ContentDigest, LayerId};
@@ -26,6 +28,8 @@ use solver::port::{self, Cancel, Failure, Job, Progress, Sight, TaskId, Update, 
 use crate::context::Context;
 use crate::copy::listing::Listing;
 use crate::copy::stack::Stack;
+use crate::remote::Remotes;
+use crate::remote::http::HttpFile;
 use crate::sandbox::Spawner;
 use crate::source::Images;
 
@@ -47,16 +51,14 @@ pub struct LocalExecutor {
 }
 
 /// What the caller gives to the ops of one build.
-#[derive(Default)]
 pub struct Given {
     /// A directory on the file system of the layers for the sandboxes, kept from run to run.
     pub scratch: PathBuf,
     /// Contents of `/etc/hosts` and `/etc/resolv.conf`.
     pub hosts: Vec<u8>,
     pub resolv_conf: Vec<u8>,
-    pub secrets: BTreeMap<String, Vec<u8>>,
-    /// Agent sockets.
-    pub ssh: BTreeMap<String, PathBuf>,
+    /// What is elsewhere, with the secrets and agents that let us in.
+    pub remotes: Arc<Remotes>,
 }
 
 /// One input of an op.
@@ -235,18 +237,27 @@ impl port::Resolver for LocalExecutor {
                 Ok(Value::Snapshot(self.images.layers(reference, *digest, platform, task)?))
             }
             SourceOp::Local { name } => Ok(Value::Local(name.clone())),
-            SourceOp::Git(git) => Err(Failure::Other {
-                message: format!("cannot fetch `{}`: git repositories are not supported", git.url),
-                hint: Some("clone it, and name the directory as the context".to_owned()),
-                source: None,
-            }),
-            SourceOp::Http { url, .. } => Err(Failure::Other {
-                message: format!("cannot fetch `{url}`: ADD of an address is not supported"),
-                hint: Some("fetch it in a RUN instruction".to_owned()),
-                source: None,
-            }),
+            SourceOp::Git(git) => Ok(Value::Snapshot(vec![self.given.remotes.git(git, task)?])),
+            SourceOp::Http { url, checksum, filename, mode, owner } => {
+                let owner = ids(owner.as_ref())?;
+                let file =
+                    HttpFile { url, checksum: *checksum, name: filename.as_deref(), mode: *mode, owner };
+                Ok(Value::Snapshot(vec![self.given.remotes.http(file, task)?.layer]))
+            }
         }
     }
+}
+
+/// The ids that `owner` tells. A file that comes alone has no accounts to look names up in.
+fn ids(owner: Option<&Owner>) -> Result<(u32, u32), Failure> {
+    let id = |of: Option<&UserRef>| match of {
+        None => Ok(0),
+        Some(UserRef::Id(id)) => Ok(*id),
+        Some(UserRef::Name(name)) => {
+            Err(Failure::other(format!("a file that is downloaded cannot belong to `{name}`: it takes a number")))
+        }
+    };
+    Ok((id(owner.and_then(|owner| owner.user.as_ref()))?, id(owner.and_then(|owner| owner.group.as_ref()))?))
 }
 
 /// What the inputs of an op come to where it sees all of a snapshot.

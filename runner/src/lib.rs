@@ -6,6 +6,7 @@ pub mod context;
 pub mod copy;
 pub mod executor;
 pub mod passwd;
+pub mod remote;
 pub mod sandbox;
 pub mod source;
 

@@ -18,6 +18,7 @@ use super::error::{RegistryError, Subject};
 use super::transport::{Request, Transport, content_length};
 use super::{html, text_header};
 use crate::manifest::Descriptor;
+use crate::network::NetworkError;
 use crate::reference::Reference;
 use crate::verify::{Verifier, VerifyError};
 
@@ -222,7 +223,7 @@ impl Read for BlobReader {
                 Some(Message::Chunk(chunk)) => self.chunk = chunk,
                 Some(Message::End) => self.ended = true,
                 Some(Message::Failed(error)) => return Err(io::Error::other(error)),
-                None => return Err(io::Error::other(RegistryError::Stopped)),
+                None => return Err(io::Error::other(RegistryError::from(NetworkError::Stopped))),
             }
         }
         let n = buffer.len().min(self.chunk.len());

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::digest::Digest;
 use crate::image::ConfigError;
 use crate::manifest::ManifestError;
+use crate::network::NetworkError;
 use crate::reference::Reference;
 use crate::verify::VerifyError;
 
@@ -48,12 +49,8 @@ impl fmt::Display for Subject {
 /// Why a registry did not give what was asked of it.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    #[error("cannot start the network threads: {source}")]
-    Start { source: std::io::Error },
-    #[error("cannot set up the HTTP client: {reason}")]
-    Client { reason: String },
-    #[error("the network threads ended before the answer came")]
-    Stopped,
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     #[error("cannot get {subject}: no connection to `{}`: {reason}", .subject.0.registry)]
     Unreachable { subject: Subject, reason: String },
     #[error(
@@ -110,9 +107,7 @@ impl RegistryError {
         match self {
             Self::Unreachable { .. } | Self::Stalled { .. } | Self::Broken { .. } | Self::TooMany { .. } => true,
             Self::Refused { status, .. } => *status >= 500,
-            Self::Start { .. }
-            | Self::Client { .. }
-            | Self::Stopped
+            Self::Network(_)
             | Self::LoginNeeded { .. }
             | Self::Denied { .. }
             | Self::Credentials { .. }

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::manifest::sample::Sample;
@@ -23,12 +23,13 @@ fn body<'a>(image: &'a Sample, path: &str) -> Option<(&'static str, &'a [u8])> {
 }
 
 fn impatient() -> RegistryConfig {
-    RegistryConfig {
+    let network = Network {
         stall: Duration::from_millis(400),
         retries: 2,
         pause: Duration::from_millis(5),
-        ..RegistryConfig::default()
-    }
+        ..Network::default()
+    };
+    RegistryConfig { network, ..RegistryConfig::default() }
 }
 
 fn with_password(username: &'static str, password: &'static str) -> RegistryConfig {
@@ -257,7 +258,8 @@ fn a_stall_is_noticed() {
         }
         stalls
     });
-    let config = RegistryConfig { retries: 0, ..impatient() };
+    let network = Network { retries: 0, ..impatient().network };
+    let config = RegistryConfig { network, ..impatient() };
     let start = Instant::now();
     let error = pull(&Registry::new(config), &server.name("app")).unwrap_err();
     assert!(matches!(error, RegistryError::Stalled { .. }), "{error}");

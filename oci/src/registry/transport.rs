@@ -1,19 +1,16 @@
 //! One request to a registry: sent, authorised, judged by its status, and tried again if that may help. Knows no
 //! manifest.
 //!
-//! Here live the runtime and the HTTP client, made for the first request. A request that fails in passing (no
+//! A request that fails in passing (no
 //! connection, a broken or stalled one, 5xx, 429) is repeated after a pause that doubles. Redirects are followed by
 //! the client, ten at most, never from HTTPS to plain HTTP; it takes the authorisation off when the host changes.
 
+use std::collections::BTreeSet;
 use std::future::Future;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, RANGE, WWW_AUTHENTICATE};
-use reqwest::{Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, Response, StatusCode, redirect};
-use tokio::runtime::Runtime;
+use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
 use tokio::time::{sleep, timeout};
 
 use super::auth::Answers;
@@ -21,17 +18,16 @@ use super::challenge;
 use super::endpoint::is_allowed;
 use super::error::{RegistryError, Subject};
 use super::{RegistryConfig, html, text_header};
+use crate::network::{Engine, MAX_REDIRECTS, causes, clean};
 use crate::reference::Reference;
 
-const MAX_REDIRECTS: usize = 10;
 const MAX_ERROR_BODY: u64 = 64 << 10;
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// The client and everything it has learnt.
 pub struct Transport {
     pub config: RegistryConfig,
     answers: Answers,
-    engine: Mutex<Option<Engine>>,
+    engine: Engine,
 }
 
 /// One GET.
@@ -42,38 +38,24 @@ pub struct Request<'a> {
     pub subject: Subject,
 }
 
-#[derive(Clone)]
-struct Engine {
-    runtime: Arc<Threads>,
-    client: Client,
-}
-
-/// The runtime, which must not wait for its tasks when it goes: it may go on one of its own threads.
-struct Threads(Option<Runtime>);
-
 impl Transport {
     pub fn new(config: RegistryConfig) -> Self {
-        Self { config, answers: Answers::default(), engine: Mutex::new(None) }
+        let plain_http = config.plain_http.clone();
+        let engine = Engine::new(config.network.clone(), move || redirects(plain_http.clone()));
+        Self { config, answers: Answers::default(), engine }
     }
 
     /// Runs `work` on the runtime's threads, and waits for it on this one.
     pub fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, RegistryError> {
-        let (done, result) = std::sync::mpsc::sync_channel(1);
-        self.spawn(async move {
-            let _ = done.send(work.await); // nobody waits any more: nothing to tell
-        })?;
-        result.recv().map_err(|_| RegistryError::Stopped)
+        Ok(self.engine.run(work)?)
     }
 
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Result<(), RegistryError> {
-        if let Some(runtime) = &self.engine()?.runtime.0 {
-            runtime.spawn(work);
-        }
-        Ok(())
+        Ok(self.engine.spawn(work)?)
     }
 
     pub fn client(&self) -> Result<Client, RegistryError> {
-        Ok(self.engine()?.client)
+        Ok(self.engine.client()?)
     }
 
     /// Gets a small body whole, of `limit` bytes at most.
@@ -125,7 +107,7 @@ impl Transport {
     }
 
     pub async fn execute(&self, builder: RequestBuilder, subject: &Subject) -> Result<Response, RegistryError> {
-        match timeout(self.config.stall, builder.send()).await {
+        match timeout(self.config.network.stall, builder.send()).await {
             Ok(sent) => sent.map_err(|error| client_error(subject, error)),
             Err(_) => Err(self.stalled(subject)),
         }
@@ -133,7 +115,7 @@ impl Transport {
 
     /// The next bytes of a body; `None` at its end.
     pub async fn chunk(&self, response: &mut Response, subject: &Subject) -> Result<Option<Bytes>, RegistryError> {
-        match timeout(self.config.stall, response.chunk()).await {
+        match timeout(self.config.network.stall, response.chunk()).await {
             Ok(chunk) => chunk.map_err(|error| client_error(subject, error)),
             Err(_) => Err(self.stalled(subject)),
         }
@@ -158,11 +140,11 @@ impl Transport {
 
     /// Waits before the next attempt; gives `error` back if there is none.
     pub async fn pause_or_give_up(&self, failures: &mut u32, error: RegistryError) -> Result<(), RegistryError> {
-        if !error.is_passing() || *failures >= self.config.retries {
+        let Some(pause) = self.config.network.pause(*failures).filter(|_| error.is_passing()) else {
             return Err(error);
-        }
+        };
         tracing::debug!(%error, attempt = *failures + 1, "trying again");
-        sleep(self.config.pause.saturating_mul(1 << (*failures).min(6))).await;
+        sleep(pause).await;
         *failures += 1;
         Ok(())
     }
@@ -187,51 +169,13 @@ impl Transport {
     }
 
     fn stalled(&self, subject: &Subject) -> RegistryError {
-        RegistryError::Stalled { subject: subject.clone(), seconds: self.config.stall.as_secs() }
-    }
-
-    fn engine(&self) -> Result<Engine, RegistryError> {
-        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(engine) = &*engine {
-            return Ok(engine.clone());
-        }
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("registry")
-            .enable_io()
-            .enable_time()
-            .build()
-            .map_err(|source| RegistryError::Start { source })?;
-        let new = Engine { runtime: Arc::new(Threads(Some(runtime))), client: client(&self.config)? };
-        Ok(engine.insert(new).clone())
+        RegistryError::Stalled { subject: subject.clone(), seconds: self.config.network.stall.as_secs() }
     }
 }
 
-impl Drop for Threads {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-fn client(config: &RegistryConfig) -> Result<Client, RegistryError> {
-    // An error here says that a provider is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let bad = |error: reqwest::Error| RegistryError::Client { reason: causes(&error) };
-    match builder(config)?.build() {
-        // A machine without certificates can still talk to a registry on loopback.
-        Err(error) => {
-            tracing::warn!(reason = causes(&error), "no certificates are known: HTTPS will not work");
-            builder(config)?.tls_certs_only([]).build().map_err(bad)
-        }
-        built => built.map_err(bad),
-    }
-}
-
-fn builder(config: &RegistryConfig) -> Result<ClientBuilder, RegistryError> {
-    let plain_http = config.plain_http.clone();
-    let redirects = redirect::Policy::custom(move |attempt| {
+/// Ten at most, and none that takes the encryption away.
+fn redirects(plain_http: BTreeSet<String>) -> redirect::Policy {
+    redirect::Policy::custom(move |attempt| {
         if attempt.previous().len() > MAX_REDIRECTS {
             return attempt.error("too many redirects");
         }
@@ -240,23 +184,7 @@ fn builder(config: &RegistryConfig) -> Result<ClientBuilder, RegistryError> {
             return attempt.error("a redirect leads to plain HTTP");
         }
         attempt.follow()
-    });
-    let loopback = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))];
-    let mut builder = Client::builder()
-        .no_proxy()
-        .user_agent(&config.user_agent)
-        .connect_timeout(CONNECT.min(config.stall))
-        .redirect(redirects)
-        .referer(false)
-        .resolve_to_addrs("localhost", &loopback); // whatever a name server says
-    let no_proxy = config.no_proxy.as_deref().unwrap_or("");
-    let no_proxy = NoProxy::from_string(&format!("localhost,127.0.0.0/8,::1,{no_proxy}"));
-    let proxies = [config.http_proxy.as_ref().map(Proxy::http), config.https_proxy.as_ref().map(Proxy::https)];
-    for proxy in proxies.into_iter().flatten() {
-        let proxy = proxy.map_err(|error| RegistryError::Client { reason: causes(&error) })?;
-        builder = builder.proxy(proxy.no_proxy(no_proxy.clone()));
-    }
-    Ok(builder)
+    })
 }
 
 pub fn content_length(headers: &HeaderMap) -> Option<u64> {
@@ -272,30 +200,6 @@ fn client_error(subject: &Subject, error: reqwest::Error) -> RegistryError {
         RegistryError::Unreachable { subject, reason }
     } else {
         RegistryError::Broken { subject, reason }
-    }
-}
-
-/// The innermost causes say what happened; the outer ones only where.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut reasons = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        reasons.push(inner.to_string());
-        cause = inner.source();
-    }
-    // What repeats the end of the reason before it says nothing new.
-    reasons.dedup_by(|inner, outer| outer.ends_with(inner.as_str()));
-    let skip = reasons.len().saturating_sub(2);
-    clean(&plainly(reasons[skip..].join(": ")))
-}
-
-/// The resolver tells its query as Rust would print it; people want the host's name.
-fn plainly(reason: String) -> String {
-    let host =
-        reason.split_once("no records found for Query { name: Name(\"").and_then(|(_, rest)| rest.split_once('"'));
-    match host {
-        Some((host, _)) => format!("there is no host called `{}`", host.trim_end_matches('.')),
-        None => reason,
     }
 }
 
@@ -320,28 +224,5 @@ fn said(body: &[u8]) -> String {
         Some(Fault { code, message }) if message.is_empty() => clean(code),
         Some(Fault { code, message }) => clean(&format!("{}: {message}", code.to_lowercase().replace('_', " "))),
         None => clean(&answer.details),
-    }
-}
-
-/// A text from elsewhere, as one short line without control characters.
-fn clean(text: &str) -> String {
-    text.split(|c: char| c.is_control() || c == ' ')
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
-        .chars()
-        .take(300)
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_host_that_does_not_exist_is_told_plainly() {
-        let resolver = "DNS error: no records found for Query { name: Name(\"hub.example.org.\"), query_type: AAAA, query_class: IN }";
-        assert_eq!(plainly(resolver.to_owned()), "there is no host called `hub.example.org`");
-        assert_eq!(plainly("connection refused".to_owned()), "connection refused");
     }
 }

@@ -78,11 +78,10 @@ impl LocalExecutor {
         if !env.iter().any(|variable| variable.starts_with("HOME=")) {
             env.push(format!("HOME={}", login.home));
         }
-        let mut files = vec![
+        let files = vec![
             File { target: "/etc/hosts".to_owned(), contents: self.given.hosts.clone(), mode: 0o644 },
             File { target: "/etc/resolv.conf".to_owned(), contents: self.given.resolv_conf.clone(), mode: 0o644 },
         ];
-        files.extend(mounts.files.iter().cloned());
         let privileged = op.security == Security::Insecure;
         Ok(RunSpec {
             root,

@@ -17,10 +17,11 @@ use oci::tree::Kind;
 use oci::view::{Last, Place};
 use solver::port::{Cancel, Failure, TaskId};
 
+use super::agent::Agent;
 use super::{Input, LocalExecutor, fail};
 use crate::copy::path;
 use crate::copy::stack::Stack;
-use crate::sandbox::spec::{File, Mount, MountKind};
+use crate::sandbox::spec::{Mount, MountKind};
 
 const TMPFS_MODE: u32 = 0o1777;
 
@@ -28,8 +29,9 @@ const TMPFS_MODE: u32 = 0o1777;
 #[derive(Default)]
 pub(super) struct Mounts {
     pub mounts: Vec<Mount>,
-    pub files: Vec<File>,
     pub env: Vec<String>,
+    // Before the directories that their sockets are in.
+    agents: Vec<Agent>,
     ingests: Vec<Ingest>,
     locks: Vec<MountLock>,
 }
@@ -71,37 +73,64 @@ impl LocalExecutor {
                     MountKind::Bind { source: self.cache_mount(&mount.kind, inputs, &mut ready, task, cancel)? }
                 }
                 OpKind::Tmpfs { size } => MountKind::Tmpfs { size: *size, mode: TMPFS_MODE },
-                OpKind::Secret { id, required, mode, env, .. } => {
-                    let Some(secret) = self.given.secrets.get(id) else {
-                        if *required {
-                            return Err(not_given("secret", id));
+                OpKind::Secret { .. } => match self.secret(&mount.kind, &target, &mut ready)? {
+                    Some(file) => file,
+                    None => continue,
+                },
+                OpKind::Ssh { .. } => match self.agent(&mount.kind, &mut ready)? {
+                    Some(source) => {
+                        if !op.env.iter().any(|variable| variable.starts_with("SSH_AUTH_SOCK=")) {
+                            ready.env.push(format!("SSH_AUTH_SOCK={target}"));
                         }
-                        continue;
-                    };
-                    if let Some(name) = env {
-                        ready.env.push(format!("{name}={}", String::from_utf8_lossy(secret)));
+                        MountKind::Bind { source }
                     }
-                    if env.is_none() || !target.is_empty() {
-                        ready.files.push(File { target, contents: secret.clone(), mode: *mode });
-                    }
-                    continue;
-                }
-                OpKind::Ssh { id, required, .. } => match self.given.ssh.get(id) {
-                    Some(socket) => {
-                        ready.env.push(format!("SSH_AUTH_SOCK={target}"));
-                        MountKind::Bind { source: socket.clone() }
-                    }
-                    None if *required => return Err(not_given("ssh", id)),
                     None => continue,
                 },
                 OpKind::File { contents, mode } => {
-                    ready.files.push(File { target, contents: contents.clone(), mode: *mode });
-                    continue;
+                    MountKind::File { contents: contents.clone(), mode: *mode, uid: 0, gid: 0 }
                 }
             };
             ready.mounts.push(Mount { target, kind, readonly: mount.readonly });
         }
+        // What is mounted below another mount must come after it.
+        ready.mounts.sort_by(|a, b| a.target.cmp(&b.target));
         Ok(ready)
+    }
+
+    /// The file of a secret, unless it is a variable only, or was not given and need not be.
+    fn secret(&self, kind: &OpKind, target: &str, ready: &mut Mounts) -> Result<Option<MountKind>, Failure> {
+        let OpKind::Secret { id, required, mode, uid, gid, env } = kind else {
+            return Err(Failure::other("not a secret"));
+        };
+        let Some(secret) = self.given.remotes.access().secrets.get(id) else {
+            return if *required { Err(not_given("secret", id, format!("secret {id}: not found"))) } else { Ok(None) };
+        };
+        if let Some(name) = env {
+            let text = std::str::from_utf8(secret).ok().filter(|text| !text.contains('\0'));
+            let text = text.ok_or_else(|| {
+                Failure::other(format!("the secret `{id}` cannot be a variable: it is not text (UTF-8 without NUL)"))
+            })?;
+            ready.env.push(format!("{name}={text}"));
+        }
+        let is_file = env.is_none() || !target.is_empty();
+        let mode = *mode & 0o777;
+        Ok(is_file.then(|| MountKind::File { contents: secret.clone(), mode, uid: *uid, gid: *gid }))
+    }
+
+    /// A socket that leads to an agent, unless none was given and none need be.
+    fn agent(&self, kind: &OpKind, ready: &mut Mounts) -> Result<Option<PathBuf>, Failure> {
+        let OpKind::Ssh { id, required, mode, uid, gid } = kind else {
+            return Err(Failure::other("not an agent's socket"));
+        };
+        let Some(socket) = self.given.remotes.access().ssh.get(id) else {
+            let message = format!("no SSH key \"{id}\" forwarded from the client");
+            return if *required { Err(not_given("ssh", id, message)) } else { Ok(None) };
+        };
+        let dir = self.empty(ready)?;
+        let agent = Agent::forward(socket, &dir, (*mode & 0o777, *uid, *gid)).map_err(fail)?;
+        let source = agent.socket().to_owned();
+        ready.agents.push(agent);
+        Ok(Some(source))
     }
 
     fn bind(
@@ -225,10 +254,11 @@ fn prepare(dir: &Path, mode: u32, uid: u32, gid: u32) -> Result<(), Failure> {
         .map_err(|error| Failure::other(format!("cannot prepare the cache mount `{}`: {error}", dir.display())))
 }
 
-fn not_given(kind: &str, id: &str) -> Failure {
-    Failure::Other {
-        message: format!("{kind} `{id}` is required and was not given"),
-        hint: Some(format!("give it with `--{kind} id={id},…`")),
-        source: None,
-    }
+/// Something is required that whoever builds did not give; the message is BuildKit's.
+fn not_given(kind: &str, id: &str, message: String) -> Failure {
+    let hint = match kind {
+        "ssh" => format!("start an agent, add the key to it, and give it with `--ssh {id}`"),
+        _ => format!("give it with `--{kind} id={id},src=FILE` or `--{kind} id={id},env=NAME`"),
+    };
+    Failure::Other { message, hint: Some(hint), source: None }
 }

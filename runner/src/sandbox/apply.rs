@@ -4,7 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mknodat, open, openat, symlinkat};
+use rustix::fs::{
+    CWD, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, makedev, mknodat, open, openat, symlinkat,
+};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
@@ -67,7 +69,7 @@ fn apply_plain(step: &Step, world: &mut World) -> io::Result<()> {
             let target = standard_target(target, world)?;
             attach(&filesystem(name, options, attributes)?, &target)
         }
-        Step::Device { name, major, minor } => device(name, (*major, *minor), world),
+        Step::Device { name, block, major, minor } => device(name, *block, (*major, *minor), world),
         Step::HostDevice { name } => host_device(name, world),
         Step::Link { path, to } => link(path, to, world),
         Step::HostSys => host_sys(world),
@@ -80,8 +82,8 @@ fn apply_plain(step: &Step, world: &mut World) -> io::Result<()> {
             let mounted = filesystem("tmpfs", options, attributes)?;
             attach(&mounted, &world.target(target, Kind::Directory)?)
         }
-        Step::File { target, contents, mode } => {
-            let file = file(contents, *mode, world)?;
+        Step::File { target, contents, mode, uid, gid } => {
+            let file = file(contents, *mode, (*uid, *gid), world)?;
             attach(&file, &world.target(target, Kind::File)?)
         }
         Step::Mask { path, empty } => mask(path, empty, world),
@@ -182,9 +184,13 @@ fn device_directory(world: &mut World) -> io::Result<BorrowedFd<'_>> {
     Ok(world.device_directory.as_ref().ok_or(Errno::BADF)?.as_fd())
 }
 
-fn device(name: &str, (major, minor): (u32, u32), world: &mut World) -> io::Result<()> {
-    let mode = Mode::from_raw_mode(0o666);
-    Ok(mknodat(device_directory(world)?, name, FileType::CharacterDevice, mode, makedev(major, minor))?)
+fn device(name: &str, block: bool, (major, minor): (u32, u32), world: &mut World) -> io::Result<()> {
+    let directory = device_directory(world)?;
+    if let Some((parent, _)) = name.split_once('/') {
+        rustix::fs::mkdirat(directory, parent, Mode::from_raw_mode(0o755))?;
+    }
+    let kind = if block { FileType::BlockDevice } else { FileType::CharacterDevice };
+    Ok(mknodat(directory, name, kind, Mode::from_raw_mode(0o666), makedev(major, minor))?)
 }
 
 fn host_device(name: &str, world: &mut World) -> io::Result<()> {
@@ -207,7 +213,7 @@ fn host_sys(world: &mut World) -> io::Result<()> {
 }
 
 /// A file with these contents, as a mount of its own that cannot be written.
-fn file(contents: &[u8], mode: u32, world: &mut World) -> io::Result<OwnedFd> {
+fn file(contents: &[u8], mode: u32, (uid, gid): (u32, u32), world: &mut World) -> io::Result<OwnedFd> {
     let (directory, count) = match world.files.take() {
         Some((directory, count)) => (directory, count + 1),
         None => (files_directory(world)?, 0),
@@ -220,15 +226,21 @@ fn file(contents: &[u8], mode: u32, world: &mut World) -> io::Result<OwnedFd> {
         let written = rustix::io::retry_on_intr(|| rustix::io::write(&file, left))?;
         left = left.get(written..).unwrap_or_default();
     }
+    if (uid, gid) != (0, 0) {
+        fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    }
+    fchmod(&file, Mode::from_raw_mode(mode))?;
     let tree = copied(directory.as_fd(), Path::new(&name))?;
-    let attributes = flags_of_a_file();
+    let attributes = flags_of_a_file(mode);
     kernel::mount_setattr(tree.as_fd(), attributes, 0)?;
     world.files = Some((directory, count));
     Ok(tree)
 }
 
-fn flags_of_a_file() -> u64 {
-    flags(&[Attribute::ReadOnly, Attribute::NoSuid, Attribute::NoDev, Attribute::NoExec]).bits().into()
+fn flags_of_a_file(mode: u32) -> u64 {
+    let always = flags(&[Attribute::ReadOnly, Attribute::NoSuid, Attribute::NoDev]);
+    let executable = if mode & 0o111 == 0 { flags(&[Attribute::NoExec]) } else { MountAttrFlags::empty() };
+    (always | executable).bits().into()
 }
 
 /// Mounted in the host's tree, as only what is mounted can be copied; the pivot takes it out of sight.

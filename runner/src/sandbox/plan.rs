@@ -62,6 +62,7 @@ pub enum Step {
     /// A device node in `/dev`.
     Device {
         name: String,
+        block: bool,
         major: u32,
         minor: u32,
     },
@@ -90,6 +91,8 @@ pub enum Step {
         target: String,
         contents: Vec<u8>,
         mode: u32,
+        uid: u32,
+        gid: u32,
     },
     /// An empty directory, or `/dev/null`, over a path; nothing where there is no such path.
     Mask {
@@ -150,6 +153,8 @@ pub fn plan(spec: &RunSpec, stdio: &Stdio, machine: &Machine, stub: &Path) -> Pl
         target: file.target.clone(),
         contents: file.contents.clone(),
         mode: file.mode,
+        uid: 0,
+        gid: 0,
     }));
     setup.extend(spec.mounts.iter().map(mount));
     if !spec.privileged {
@@ -217,6 +222,13 @@ fn mount(mount: &super::spec::Mount) -> Step {
             options.extend(size.map(|size| ("size".to_owned(), size.to_string())));
             Step::Tmpfs { target: mount.target.clone(), options, attributes }
         }
+        MountKind::File { contents, mode, uid, gid } => Step::File {
+            target: mount.target.clone(),
+            contents: contents.clone(),
+            mode: *mode,
+            uid: *uid,
+            gid: *gid,
+        },
     }
 }
 

@@ -36,6 +36,7 @@ pub fn kind_of(mount: &MountKind) -> Kind {
     match mount {
         MountKind::Bind { source } if fs::metadata(source).is_ok_and(|meta| !meta.is_dir()) => Kind::File,
         MountKind::Bind { .. } | MountKind::Tmpfs { .. } => Kind::Directory,
+        MountKind::File { .. } => Kind::File,
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use oci::compress::{Compression, Compressor};
 use oci::manifest::{Family, Manifest, OCI_CONFIG, OCI_LAYER_GZIP};
+use oci::Network;
 use oci::registry::RegistryConfig;
 use oci::tarball::write::Writer;
 use oci::tarball::{Member, MemberKind};
@@ -125,7 +126,8 @@ impl World {
     fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let store = Arc::new(Store::open(&dir.path().join("store")).unwrap());
-        let config = RegistryConfig { retries: 1, pause: Duration::from_millis(1), ..RegistryConfig::default() };
+        let network = Network { retries: 1, pause: Duration::from_millis(1), ..Network::default() };
+        let config = RegistryConfig { network, ..RegistryConfig::default() };
         let images = Images::new(Arc::clone(&store), Registry::new(config), Arc::new(Quiet));
         Self { dir, store, server: Server::start(), images }
     }

@@ -20,6 +20,16 @@ const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 
 const DEVICES: [(&str, u32, u32); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+/// What a privileged process has besides, as BuildKit's insecure mode has it.
+const PRIVILEGED: [(&str, u32, u32); 6] = [
+    ("kmsg", 1, 11),
+    ("cuse", 10, 203),
+    ("fuse", 10, 229),
+    ("kvm", 10, 232),
+    ("net/tun", 10, 200),
+    ("loop-control", 10, 237),
+];
+const LOOPS: u32 = 8;
 const LINKS: [(&str, &str); 6] = [
     ("/dev/fd", "/proc/self/fd"),
     ("/dev/stdin", "/proc/self/fd/0"),
@@ -48,9 +58,14 @@ pub fn mounts(spec: &RunSpec, machine: &Machine) -> Vec<Step> {
         filesystem("mqueue", "/dev/mqueue", &[], &[NoSuid, NoExec, NoDev]),
     ];
     steps.extend(DEVICES.iter().map(|(name, major, minor)| match machine.rung {
-        Rung::Root => Step::Device { name: (*name).to_owned(), major: *major, minor: *minor },
+        Rung::Root => Step::Device { name: (*name).to_owned(), block: false, major: *major, minor: *minor },
         Rung::SingleId => Step::HostDevice { name: (*name).to_owned() },
     }));
+    if spec.privileged && machine.rung == Rung::Root {
+        let nodes = PRIVILEGED.iter().map(|(name, major, minor)| ((*name).to_owned(), false, *major, *minor));
+        let loops = (0..LOOPS).map(|number| (format!("loop{number}"), true, 7, number));
+        steps.extend(nodes.chain(loops).map(|(name, block, major, minor)| Step::Device { name, block, major, minor }));
+    }
     steps.extend(LINKS.iter().map(|(path, to)| Step::Link { path: (*path).to_owned(), to: (*to).to_owned() }));
     steps.extend(sys(spec, machine));
     steps
