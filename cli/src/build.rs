@@ -11,6 +11,7 @@ pub mod input;
 mod metadata;
 mod mistakes;
 pub mod output;
+mod remote;
 pub mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ use parser::Dockerfile;
 use parser::lower::{self, Built, CONTEXT, Lowered, NoCache};
 use runner::context::Context;
 use runner::executor::{Given, LocalExecutor};
+use runner::remote::{Access, Remotes};
 use runner::source::{Images, Pull};
 use solver::port::{Progress as _, Update, Value};
 use solver::{Options, Ports, Solved};
@@ -38,14 +40,16 @@ use crate::{paths, terminal};
 use image::{Assembled, Parts};
 use input::Input;
 use output::Output;
-use request::Request;
+use remote::Fetcher;
+use request::{ContextFrom, Request};
 
 pub fn run(args: BuildArgs, global: Global) -> Result<(), Problem> {
     let request = Request::new(args, &|name| std::env::var(name).ok())?;
     request.outputs.iter().try_for_each(export::check)?;
     let store = Arc::new(Store::open(&paths::store_root(global.root)?)?);
-    let input = Input::read(&request, &store)?;
-    let build = Build::new(&request, &input, store);
+    let tools = Tools::new(&request, store);
+    let input = Input::read(&request, &tools.fetcher())?;
+    let build = Build::new(&request, &input, tools);
     let result = build.run();
     let end = match &result {
         Ok(_) => End::Finished,
@@ -61,6 +65,38 @@ pub fn run(args: BuildArgs, global: Global) -> Result<(), Problem> {
     Ok(())
 }
 
+/// What a build works with from its first file on.
+pub struct Tools {
+    store: Arc<Store>,
+    view: Arc<View>,
+    images: Arc<Images>,
+    interrupts: Interrupts,
+    remotes: Arc<Remotes>,
+}
+
+impl Tools {
+    pub fn new(request: &Request, store: Arc<Store>) -> Self {
+        let interrupts = Interrupts::handle();
+        let view = Arc::new(View::on_stderr(request.progress));
+        let images = Arc::new(Images::new(Arc::clone(&store), registry(), Arc::clone(&view) as _));
+        let mut access = Access::default();
+        match &request.context {
+            ContextFrom::Git { url, .. } => {
+                access.ssh.extend(remote::own_agent(url).map(|socket| ("default".to_owned(), socket)));
+                interrupts.be_orderly();
+            }
+            ContextFrom::Http(_) => interrupts.be_orderly(),
+            ContextFrom::Dir(_) | ContextFrom::Stdin => {}
+        }
+        let remotes = remote::remotes(&store, &view, access, interrupts.cancel());
+        Self { store, view, images, interrupts, remotes }
+    }
+
+    pub fn fetcher(&self) -> Fetcher<'_> {
+        Fetcher { store: &self.store, view: &self.view, remotes: &self.remotes }
+    }
+}
+
 /// One build, with all that it needs.
 pub struct Build<'a> {
     request: &'a Request,
@@ -69,14 +105,13 @@ pub struct Build<'a> {
     pub view: Arc<View>,
     pub images: Arc<Images>,
     interrupts: Interrupts,
+    remotes: Arc<Remotes>,
 }
 
 impl<'a> Build<'a> {
-    pub fn new(request: &'a Request, input: &'a Input, store: Arc<Store>) -> Self {
-        let interrupts = Interrupts::handle();
-        let view = Arc::new(View::on_stderr(request.progress));
-        let images = Arc::new(Images::new(Arc::clone(&store), registry(), Arc::clone(&view) as _));
-        Self { request, input, store, view, images, interrupts }
+    pub fn new(request: &'a Request, input: &'a Input, tools: Tools) -> Self {
+        let Tools { store, view, images, interrupts, remotes } = tools;
+        Self { request, input, store, view, images, interrupts, remotes }
     }
 
     /// The image, and its manifest where an output wanted one.
@@ -195,7 +230,7 @@ impl<'a> Build<'a> {
             scratch: paths::scratch(&self.store),
             hosts: hosts(&self.request.add_hosts),
             resolv_conf: std::fs::read("/etc/resolv.conf").unwrap_or_default(),
-            ..Given::default()
+            remotes: Arc::clone(&self.remotes),
         };
         let (store, images, view) = (Arc::clone(&self.store), Arc::clone(&self.images), Arc::clone(&self.view));
         Ok(LocalExecutor::new(store, images, view, contexts, given))

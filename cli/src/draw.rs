@@ -26,9 +26,9 @@ use cache::Store;
 use crate::args::Global;
 use crate::args::build::{BuildArgs, Progress};
 use crate::args::graph::{Form, GraphArgs};
-use crate::build::Build;
 use crate::build::input::Input;
 use crate::build::request::Request;
+use crate::build::{Build, Tools};
 use crate::report::{self, Kind, Problem};
 use crate::{paths, terminal};
 use drawing::Drawing;
@@ -38,8 +38,9 @@ pub fn run(args: GraphArgs, global: Global) -> Result<(), Problem> {
     let typed = BuildArgs { definition: args.definition, progress: Some(Progress::Quiet), ..BuildArgs::default() };
     let request = Request::new(typed, &|name| std::env::var(name).ok())?;
     let store = Arc::new(Store::open(&paths::store_root(global.root)?)?);
-    let input = Input::read(&request, &store)?;
-    let build = Build::new(&request, &input, store);
+    let tools = Tools::new(&request, store);
+    let input = Input::read(&request, &tools.fetcher())?;
+    let build = Build::new(&request, &input, tools);
     let drawing = drawing(&build, &request, &input)?;
     // Whoever looks at a step does not use it.
     build.store.forget_uses();

@@ -23,13 +23,23 @@ pub fn registry() -> Registry {
 
 /// The proxies of this machine.
 pub fn network() -> Network {
-    let proxy = |name: &str| variable(name).or_else(|| variable(&name.to_uppercase()));
     Network {
         http_proxy: proxy("http_proxy"),
         https_proxy: proxy("https_proxy"),
         no_proxy: proxy("no_proxy"),
         ..Network::default()
     }
+}
+
+/// The same as other programs take them: variables, as they are set.
+pub fn proxies() -> Vec<(String, String)> {
+    let names = ["http_proxy", "https_proxy", "no_proxy", "all_proxy"];
+    let names = names.into_iter().flat_map(|name| [name.to_owned(), name.to_uppercase()]);
+    names.filter_map(|name| variable(&name).map(|value| (name, value))).collect()
+}
+
+fn proxy(name: &str) -> Option<String> {
+    variable(name).or_else(|| variable(&name.to_uppercase()))
 }
 
 /// `KILN_PLAIN_HTTP=host:port,…`

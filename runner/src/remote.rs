@@ -10,6 +10,7 @@ pub mod git;
 pub mod http;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -90,6 +91,24 @@ impl Remotes {
         };
         self.store.put_record(&CacheKey(key.digest()), &record).map_err(fail)?;
         Ok(layer)
+    }
+
+    /// The layer of what is in the archive that was fetched.
+    pub fn unpacked(&self, fetched: &http::Fetched) -> Result<LayerId, Failure> {
+        let mut key = Manifest::default();
+        key.push("version", graph::VERSION);
+        key.push("op", "unpack");
+        key.push("archive", fetched.layer.to_string());
+        if let Some(layer) = self.recorded(&key)? {
+            return Ok(layer);
+        }
+        let path = self.store.layer_fs(&fetched.layer).map_err(fail)?.join(&fetched.name);
+        let unreadable = |error| Failure::other(format!("cannot unpack what was fetched: {error}"));
+        let file = File::open(&path).map_err(unreadable)?;
+        let (_format, tar) = oci::compress::decompress(file).map_err(unreadable)?;
+        let ingest = self.store.ingest().map_err(fail)?;
+        oci::unpack::unpack(tar, ingest.fs(), &oci::unpack::Options::archive()).map_err(fail)?;
+        self.commit(ingest, &key, &format!("unpack {}", fetched.layer))
     }
 
     fn secret(&self, id: &str) -> Option<&[u8]> {

@@ -2,7 +2,7 @@
 //! they mean.
 //!
 //! Standard input may hold a Dockerfile or a tar of a context; which one is told by its first bytes. A tar is unpacked
-//! into a directory of the store, which goes away with the [`Input`].
+//! into a directory of the store, which goes away with the [`Input`]. What is elsewhere is fetched ([`super::remote`]).
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use cache::{Ingest, Store};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
+use super::remote::{Fetched, Fetcher};
 use super::request::{ContextFrom, DockerfileFrom, Request};
 use crate::report::{self, Kind, Problem, reason};
 use parser::nearest::nearest;
@@ -36,11 +37,16 @@ pub struct Text {
 }
 
 impl Input {
-    /// Reads it. `store` is where a context that comes as a tar is unpacked.
-    pub fn read(request: &Request, store: &Store) -> Result<Self, Problem> {
+    /// Reads it. The fetcher's store is where a context that comes as a tar is unpacked.
+    pub fn read(request: &Request, fetcher: &Fetcher<'_>) -> Result<Self, Problem> {
         match &request.context {
             ContextFrom::Dir(dir) => Self::of_dir(request, dir),
-            ContextFrom::Stdin => Self::of_stdin(request, store),
+            ContextFrom::Stdin => Self::of_stdin(request, fetcher.store),
+            ContextFrom::Git { url, text } if url.may_be_path && Path::new(text).is_dir() => {
+                Self::of_dir(request, Path::new(text))
+            }
+            ContextFrom::Git { url, .. } => Self::of_fetched(request, fetcher.git(url, request)?, None),
+            ContextFrom::Http(url) => Self::of_fetched(request, fetcher.http(url)?, None),
         }
     }
 
@@ -85,17 +91,40 @@ impl Input {
         }
         let unpacked = store.ingest().map_err(|error| Problem::of(Kind::Build, &error))?;
         super::context::unpack(start.as_slice().chain(io::stdin()), unpacked.fs())?;
-        let inside = |name: &str| read_inside(unpacked.fs(), name);
-        let name = match &request.dockerfile {
-            DockerfileFrom::Context | DockerfileFrom::Stdin => DEFAULT_NAME.to_owned(),
-            DockerfileFrom::File(path) => path.display().to_string(),
+        let fetched = Fetched { dir: unpacked.fs().to_owned(), dockerfile: None };
+        Self::of_fetched(request, fetched, Some(unpacked))
+    }
+
+    /// Of a directory that others have filled. `-f` names a file in it, unless it is an absolute path.
+    fn of_fetched(request: &Request, fetched: Fetched, unpacked: Option<Ingest>) -> Result<Self, Problem> {
+        let inside = |name: &str| read_inside(&fetched.dir, name);
+        let read = |name: &str| match inside(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && name == DEFAULT_NAME => {
+                inside(&DEFAULT_NAME.to_lowercase()).map_err(|_| error)
+            }
+            done => done,
         };
-        let dockerfile = inside(&name).map_err(|error| unreadable(&name, &error))?;
-        let ignore = [format!("{name}.dockerignore"), ".dockerignore".to_owned()]
-            .into_iter()
-            .find_map(|name| inside(&name).ok().map(|bytes| Text { name, bytes }));
-        let context = Some(unpacked.fs().to_owned());
-        Ok(Self { dockerfile: Text { name, bytes: dockerfile }, ignore, context, _unpacked: Some(unpacked) })
+        let text = |name: String| match read(&name) {
+            Ok(bytes) => Ok(Text { name, bytes }),
+            Err(error) => Err(unreadable(&name, &error)),
+        };
+        let (dockerfile, beside) = match (&request.dockerfile, fetched.dockerfile) {
+            (DockerfileFrom::Stdin, _) => (stdin_text(Vec::new())?, None),
+            (DockerfileFrom::File(path), _) if path.is_absolute() && unpacked.is_none() => {
+                (dockerfile(path, &path.display().to_string())?, ignore(&beside(path))?)
+            }
+            (DockerfileFrom::File(path), None) => {
+                let name = path.display().to_string();
+                (text(name.clone())?, ignore_inside(&fetched.dir, &format!("{name}.dockerignore")))
+            }
+            (_, Some(only)) => (Text { name: DEFAULT_NAME.to_owned(), ..text(only.to_owned())? }, None),
+            (DockerfileFrom::Context, None) => {
+                let ignore = ignore_inside(&fetched.dir, &format!("{DEFAULT_NAME}.dockerignore"));
+                (text(DEFAULT_NAME.to_owned())?, ignore)
+            }
+        };
+        let ignore = beside.or_else(|| ignore_inside(&fetched.dir, ".dockerignore"));
+        Ok(Self { dockerfile, ignore, context: Some(fetched.dir), _unpacked: unpacked })
     }
 }
 
@@ -169,8 +198,13 @@ fn read_inside(root: &Path, name: &str) -> io::Result<Vec<u8>> {
     read_limited(File::from(file))
 }
 
+/// An ignore file of a hostile directory.
+fn ignore_inside(root: &Path, name: &str) -> Option<Text> {
+    read_inside(root, name).ok().map(|bytes| Text { name: name.to_owned(), bytes })
+}
+
 /// Whether these first bytes are those of a tar, plain or compressed.
-fn is_archive(start: &[u8]) -> bool {
+pub fn is_archive(start: &[u8]) -> bool {
     const COMPRESSED: [&[u8]; 4] = [b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"];
     start.get(257..262) == Some(b"ustar") || COMPRESSED.iter().any(|magic| start.starts_with(magic))
 }

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use oci::web::redacted;
 use oci::{Platform, Reference};
+use parser::git_url::GitUrl;
 
 use super::output::{self, Output};
 use crate::args::build::{BuildArgs, BuildNetwork};
@@ -48,6 +50,13 @@ pub enum ContextFrom {
     Dir(PathBuf),
     /// A Dockerfile without a context, or a tar of one.
     Stdin,
+    /// A repository, as typed: `github.com/…` may be a directory as well.
+    Git {
+        url: GitUrl,
+        text: String,
+    },
+    /// An archive, or a Dockerfile without a context.
+    Http(String),
 }
 
 impl Request {
@@ -86,11 +95,12 @@ fn places(context: Option<&str>, file: Option<PathBuf>) -> Result<(ContextFrom, 
                 .hint("`kiln build .` takes the directory you are in"));
         }
         Some("-") => ContextFrom::Stdin,
-        Some(url) if is_url(url) => {
-            return Err(Problem::usage(format!("`{url}` cannot be the context: it is not on this machine"))
-                .hint("fetch it first, or send a tar of it: `kiln build - < context.tar`"));
-        }
-        Some(dir) => ContextFrom::Dir(PathBuf::from(dir)),
+        Some(text) => match GitUrl::parse(text) {
+            Err(error) => return Err(Problem::usage(format!("invalid context `{}`: {error}", redacted(text)))),
+            Ok(Some(url)) => ContextFrom::Git { url, text: text.to_owned() },
+            Ok(None) if is_http(text) => ContextFrom::Http(text.to_owned()),
+            Ok(None) => ContextFrom::Dir(PathBuf::from(text)),
+        },
     };
     let dockerfile = match file {
         None => DockerfileFrom::Context,
@@ -104,8 +114,8 @@ fn places(context: Option<&str>, file: Option<PathBuf>) -> Result<(ContextFrom, 
     Ok((context, dockerfile))
 }
 
-fn is_url(text: &str) -> bool {
-    ["http://", "https://", "git://", "git@", "ssh://", "github.com/"].iter().any(|start| text.starts_with(start))
+fn is_http(text: &str) -> bool {
+    text.starts_with("http://") || text.starts_with("https://")
 }
 
 pub fn name(text: &str) -> Result<Reference, Problem> {
@@ -269,6 +279,17 @@ mod tests {
     fn a_typed_progress_comes_before_that_of_the_environment() {
         assert_eq!(request("--progress=rawjson .").map(|request| request.progress), Ok(progress::Mode::RawJson));
         assert_eq!(request("-q --progress=tty .").map(|request| request.progress), Ok(progress::Mode::Quiet));
+    }
+
+    #[test]
+    fn contexts_may_be_elsewhere() {
+        let context = |line: &str| request(line).map(|request| request.context);
+        for text in ["https://h/r.git#v1:sub", "git@h:r", "ssh://git@h/r", "git://h/r", "github.com/u/r"] {
+            assert!(matches!(context(text), Ok(ContextFrom::Git { .. })), "{text}");
+        }
+        assert_eq!(context("https://h/c.tar.gz"), Ok(ContextFrom::Http("https://h/c.tar.gz".to_owned())));
+        assert_eq!(context("./github.com/u"), Ok(ContextFrom::Dir(PathBuf::from("./github.com/u"))));
+        assert!(context("https://h/r.git?x=y").is_err());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::context::{Context, NothingIgnored};
+use crate::remote::{Access, Surroundings};
 
 /// What was said of tasks.
 #[derive(Default)]
@@ -49,7 +50,7 @@ impl World {
         std::os::unix::fs::symlink("a", dir.path().join("context/src/l")).unwrap();
         let store = Arc::new(Store::open(&dir.path().join("store")).unwrap());
         let heard = Arc::new(Heard::default());
-        let executor = executor(&dir, &store, &heard);
+        let executor = executor(&dir, &store, &heard, Access::default());
         Self { dir, store, heard, executor }
     }
 
@@ -58,7 +59,7 @@ impl World {
     }
 
     fn again(&mut self) {
-        self.executor = executor(&self.dir, &self.store, &self.heard);
+        self.executor = executor(&self.dir, &self.store, &self.heard, Access::default());
     }
 
     fn run(&self, op: Op, inputs: &[Value]) -> Result<Vec<LayerId>, Failure> {
@@ -86,14 +87,20 @@ impl World {
     }
 }
 
-fn executor(dir: &TempDir, store: &Arc<Store>, heard: &Arc<Heard>) -> LocalExecutor {
+fn executor(dir: &TempDir, store: &Arc<Store>, heard: &Arc<Heard>, access: Access) -> LocalExecutor {
     let context =
         Context::open(&dir.path().join("context"), Arc::new(NothingIgnored), cache::contexts::StatFile::empty())
             .unwrap();
     let heard = Arc::clone(heard);
     let images = Images::new(Arc::clone(store), Registry::new(RegistryConfig::default()), heard.clone());
-    let given =
-        Given { scratch: dir.path().join("scratch"), hosts: b"127.0.0.1 localhost\n".to_vec(), ..Given::default() };
+    let ports = (Arc::clone(store), heard.clone() as Arc<dyn Progress>);
+    let web = oci::Web::new(oci::Network::default());
+    let given = Given {
+        scratch: dir.path().join("scratch"),
+        hosts: b"127.0.0.1 localhost\n".to_vec(),
+        resolv_conf: Vec::new(),
+        remotes: Arc::new(Remotes::new(ports, web, access, Surroundings::default(), Cancel::new())),
+    };
     let contexts = [("context".to_owned(), context)].into();
     LocalExecutor::new(Arc::clone(store), Arc::new(images), heard, contexts, given)
 }

@@ -19,7 +19,7 @@ use oci::{ContentDigest, Digest, LayerId};
 use rustix::fs::{Timespec, Timestamps};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use solver::port::{Failure, Progress, TaskId, Update};
+use solver::port::{Failure, TaskId, Update};
 
 use super::{Remotes, lock};
 use crate::executor::fail;
