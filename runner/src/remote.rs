@@ -88,6 +88,7 @@ impl Remotes {
             step: key.digest(),
             name: name.to_owned(),
             created: SystemTime::now(),
+            took: None,
         };
         self.store.put_record(&CacheKey(key.digest()), &record).map_err(fail)?;
         Ok(layer)
@@ -119,3 +120,6 @@ impl Remotes {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;
