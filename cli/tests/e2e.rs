@@ -13,4 +13,5 @@ mod e2e {
     mod instructions;
     mod lsp;
     mod run;
+    mod sources;
 }
