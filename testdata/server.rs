@@ -151,7 +151,11 @@ pub fn shell(dir: &Path, script: &str) -> String {
         .current_dir(dir)
         .env("HOME", "/dev/null")
         .env("GIT_CONFIG_NOSYSTEM", "1")
-        .envs([("GIT_AUTHOR_NAME", "A"), ("GIT_AUTHOR_EMAIL", "a@example.org"), ("GIT_AUTHOR_DATE", "1700000000 +0000")])
+        .envs([
+            ("GIT_AUTHOR_NAME", "A"),
+            ("GIT_AUTHOR_EMAIL", "a@example.org"),
+            ("GIT_AUTHOR_DATE", "1700000000 +0000"),
+        ])
         .envs([("GIT_COMMITTER_NAME", "A"), ("GIT_COMMITTER_EMAIL", "a@example.org")])
         .env("GIT_COMMITTER_DATE", "1700000000 +0000")
         .output()

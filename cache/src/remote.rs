@@ -46,11 +46,7 @@ impl Store {
 
     /// The directory of the remote `id`, empty at first, once nobody else uses it. `wait` is asked before every pause;
     /// `None` when it says `false`.
-    pub fn lock_remote(
-        &self,
-        id: &ContentDigest,
-        wait: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<RemoteDir>, Error> {
+    pub fn lock_remote(&self, id: &ContentDigest, wait: &mut dyn FnMut() -> bool) -> Result<Option<RemoteDir>, Error> {
         let name = format!("{}.d", id.hex());
         let Some(lock) = store::lock(&self.layout, &format!("remote-{name}"), wait)? else { return Ok(None) };
         make_dir(&self.layout.remotes())?;

@@ -14,11 +14,7 @@ use oci::registry::{AuthFile, Credentials, Login, Registry, RegistryConfig, pars
 
 /// Opens no connection, reads no file and starts no thread.
 pub fn registry() -> Registry {
-    Registry::new(RegistryConfig {
-        plain_http: plain_http(),
-        credentials: Box::new(credentials),
-        network: network(),
-    })
+    Registry::new(RegistryConfig { plain_http: plain_http(), credentials: Box::new(credentials), network: network() })
 }
 
 /// The proxies of this machine.

@@ -90,11 +90,7 @@ struct Fetched {
 
 impl Default for RegistryConfig {
     fn default() -> Self {
-        Self {
-            plain_http: BTreeSet::new(),
-            credentials: Box::new(|_| Ok(None)),
-            network: Network::default(),
-        }
+        Self { plain_http: BTreeSet::new(), credentials: Box::new(|_| Ok(None)), network: Network::default() }
     }
 }
 

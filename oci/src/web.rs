@@ -101,12 +101,10 @@ impl Web {
     /// Asks for a file. Its bytes are still to be read.
     pub fn get<'a>(&'a self, get: Get<'a>) -> Result<Answer<'a>, WebError> {
         let shown = || redacted(get.url);
-        let url: Url =
-            get.url.parse().map_err(|error| WebError::Url { url: shown(), reason: format!("{error}") })?;
+        let url: Url = get.url.parse().map_err(|error| WebError::Url { url: shown(), reason: format!("{error}") })?;
         let mut request = self.engine.client()?.get(url).headers(conditions(get.known));
         if let Some(value) = get.authorization {
-            let mut value =
-                HeaderValue::from_str(value).map_err(|_| WebError::Authorization { url: shown() })?;
+            let mut value = HeaderValue::from_str(value).map_err(|_| WebError::Authorization { url: shown() })?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }

@@ -240,8 +240,7 @@ impl port::Resolver for LocalExecutor {
             SourceOp::Git(git) => Ok(Value::Snapshot(vec![self.given.remotes.git(git, task)?])),
             SourceOp::Http { url, checksum, filename, mode, owner } => {
                 let owner = ids(owner.as_ref())?;
-                let file =
-                    HttpFile { url, checksum: *checksum, name: filename.as_deref(), mode: *mode, owner };
+                let file = HttpFile { url, checksum: *checksum, name: filename.as_deref(), mode: *mode, owner };
                 Ok(Value::Snapshot(vec![self.given.remotes.http(file, task)?.layer]))
             }
         }

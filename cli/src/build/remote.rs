@@ -62,7 +62,8 @@ impl Fetcher<'_> {
     pub fn git(&self, url: &GitUrl, request: &Request) -> Result<Fetched, Problem> {
         let mut source = url.source();
         let wanted = request.build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR");
-        source.keep_git_dir |= wanted.is_some_and(|value| matches!(value.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"));
+        source.keep_git_dir |=
+            wanted.is_some_and(|value| matches!(value.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"));
         let reference = source.reference.as_deref().map_or_else(String::new, |reference| format!("#{reference}"));
         let title = format!("[internal] load git source {}{reference}", redacted(&source.url));
         let layer = self.view.task(&title, |task| self.remotes.git(&source, task).map_err(Problem::from))?;

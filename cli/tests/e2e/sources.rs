@@ -33,7 +33,10 @@ impl Repository {
                 ("other.dockerfile", "FROM scratch\nCOPY a /other\n"),
             ],
         );
-        shell(&work, "git init -q -b main; git add .; git commit -qm 1; git tag v1; git clone -q --bare . ../served/r.git");
+        shell(
+            &work,
+            "git init -q -b main; git add .; git commit -qm 1; git tag v1; git clone -q --bare . ../served/r.git",
+        );
         let server = Server::git(kiln.path("served"));
         Self { work, server }
     }
@@ -64,7 +67,10 @@ fn a_context_from_a_git_repository() {
     let kiln = Kiln::new();
     let repository = Repository::new(&kiln);
     let made = root(&kiln, &[&repository.url("")]);
-    assert!(made.contains("/a file 644 0:0 4 \"one\\n\"") && !made.contains("README.md") && !made.contains("/.git "), "{made}");
+    assert!(
+        made.contains("/a file 644 0:0 4 \"one\\n\"") && !made.contains("README.md") && !made.contains("/.git "),
+        "{made}"
+    );
     assert_eq!(root(&kiln, &[&repository.url("#main:sub")]), "/b file 644 0:0 4 \"two\\n\"\n");
     assert_eq!(root(&kiln, &[&repository.url("?tag=v1&subdir=sub")]), "/b file 644 0:0 4 \"two\\n\"\n");
     assert_eq!(root(&kiln, &["-f", "other.dockerfile", &repository.url("")]), "/other file 644 0:0 4 \"one\\n\"\n");
@@ -155,7 +161,8 @@ fn add_of_an_address() {
     let digest = oci::Digest::of(b"bytes");
     add("pinned", &format!("--checksum={digest} URL/f.txt /")).ok();
     let other = oci::Digest::of(b"other");
-    add("wrong", &format!("--checksum={other} URL/f.txt /")).fails(1, &["digest mismatch for", "/f.txt", &digest.to_string()]);
+    add("wrong", &format!("--checksum={other} URL/f.txt /"))
+        .fails(1, &["digest mismatch for", "/f.txt", &digest.to_string()]);
     add("none", "URL/none /").fails(1, &["/none", "404"]);
     add("loop", "URL/loop /").fails(1, &["/loop", "too many redirects"]);
 }
@@ -175,7 +182,8 @@ fn add_of_a_git_repository() {
     assert!(kiln.root("kept").contains_key("/src/.git/HEAD"));
     let commit = shell(&repository.work, "git rev-parse HEAD");
     add("pinned", &format!("--checksum={commit}"), "#main").ok();
-    add("wrong", "--checksum=0123456789012345678901234567890123456789", "#main").fails(1, &["expected checksum to match 0123"]);
+    add("wrong", "--checksum=0123456789012345678901234567890123456789", "#main")
+        .fails(1, &["expected checksum to match 0123"]);
     add("option", "", "?ref=--upload-pack=x").fails(1, &["--upload-pack=x"]);
 }
 
@@ -202,7 +210,8 @@ fn secrets_are_for_the_step_alone() {
     assert!(!root.contains_key("/run/secrets") && !root.contains_key("/deep"), "{}", listing(&root));
     let second = with("hidden-2");
     assert_eq!(second.stderr.matches("CACHED").count(), 4, "another value is no miss:\n{second}");
-    let leaked = Command::new("grep").args(["-rlE", "hidden-[12]|from-env"]).arg(kiln.store()).output().expect("grep runs");
+    let leaked =
+        Command::new("grep").args(["-rlE", "hidden-[12]|from-env"]).arg(kiln.store()).output().expect("grep runs");
     assert_eq!(String::from_utf8_lossy(&leaked.stdout), "", "no secret is kept");
     assert!(!(first.stdout + &first.stderr).contains("hidden-"));
     let dockerfile = "FROM busybox\nRUN --mount=type=secret,id=n,required=true true\n";

@@ -4,8 +4,8 @@
 //! The process may ask which keys there are, and have something signed. Whatever else it asks for (to add a key, to remove
 //! them all, to lock the agent) fails here, and the agent never hears of it.
 
-use std::io::{self, Read, Write};
 use std::fs::{self, Permissions};
+use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -47,8 +47,8 @@ impl Agent {
             return Err(AgentError::NotASocket { path: target.to_owned() });
         }
         let socket = dir.join(NAME);
-        let listener =
-            listen(dir, &socket, (mode, uid, gid)).map_err(|source| AgentError::Make { path: socket.clone(), source })?;
+        let listener = listen(dir, &socket, (mode, uid, gid))
+            .map_err(|source| AgentError::Make { path: socket.clone(), source })?;
         let ended = Arc::new(AtomicBool::new(false));
         let (told, target) = (Arc::clone(&ended), target.to_owned());
         let thread = std::thread::spawn(move || {
@@ -147,7 +147,8 @@ mod tests {
         assert_eq!(fs::metadata(agent.socket()).unwrap().permissions().mode() & 0o777, 0o600);
         let (_dir, path) = short(agent.socket()).unwrap();
         let mut caller = UnixStream::connect(path).unwrap();
-        for (request, expected) in [(11, vec![0, 0, 0, 2, 99, 11]), (17, FAILURE.to_vec()), (13, vec![0, 0, 0, 2, 99, 13])]
+        for (request, expected) in
+            [(11, vec![0, 0, 0, 2, 99, 11]), (17, FAILURE.to_vec()), (13, vec![0, 0, 0, 2, 99, 13])]
         {
             caller.write_all(&[0, 0, 0, 1, request]).unwrap();
             assert_eq!(message(&mut caller).unwrap(), expected);

@@ -131,8 +131,7 @@ impl Fetch<'_> {
         let wait = &mut || !self.remotes.cancel.is_canceled();
         let dir = self.remotes.store.lock_remote(&id, wait).map_err(|error| GitError::Store(Box::new(error)))?;
         let dir = dir.ok_or(GitError::Canceled)?;
-        let missing =
-            || GitError::NoReference { remote: redacted(&self.source.url), reference: short.to_owned() };
+        let missing = || GitError::NoReference { remote: redacted(&self.source.url), reference: short.to_owned() };
         let found = mirror::lengthen(&self.program, dir.path(), self.source, short)?.ok_or_else(missing)?;
         Ok(Resolved::pinned(&found, None))
     }

@@ -159,8 +159,7 @@ impl Remotes {
         let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(write)?;
         let (mut hasher, total) = (Sha256::new(), body.length());
         let (mut current, mut reported) = (0, 0);
-        let report =
-            |current| self.progress.update(task, Update::Bytes { what: "downloading", current, total });
+        let report = |current| self.progress.update(task, Update::Bytes { what: "downloading", current, total });
         while let Some(chunk) = body.chunk()? {
             if self.cancel.is_canceled() {
                 return Err(HttpError::Canceled);
@@ -245,9 +244,7 @@ fn failure_of(error: HttpError) -> Failure {
 
 fn check(file: HttpFile<'_>, found: Digest) -> Result<(), HttpError> {
     match file.checksum {
-        Some(expected) if expected != found => {
-            Err(HttpError::Checksum { url: redacted(file.url), found, expected })
-        }
+        Some(expected) if expected != found => Err(HttpError::Checksum { url: redacted(file.url), found, expected }),
         _ => Ok(()),
     }
 }
@@ -289,10 +286,10 @@ fn url_name(url: &str) -> &str {
 /// `filename` of `attachment; filename="x"` (RFC 6266).
 fn disposition_name(text: &str) -> Option<String> {
     let (_, parameters) = text.split_once(';')?;
-    let (_, value) =
-        parameters.split(';').filter_map(|field| field.split_once('=')).find(|(name, _)| {
-            name.trim().eq_ignore_ascii_case("filename")
-        })?;
+    let (_, value) = parameters
+        .split(';')
+        .filter_map(|field| field.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("filename"))?;
     let value = value.trim();
     let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     Some(quoted.map_or_else(|| value.to_owned(), |quoted| quoted.replace("\\\"", "\"")))

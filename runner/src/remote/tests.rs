@@ -194,9 +194,8 @@ fn what_goes_wrong_is_told_with_the_address() {
     let said = world.get(file(&closed)).unwrap_err();
     assert!(said.contains("no connection") && said.contains("xxxxx:xxxxx@") && !said.contains("word"), "{said}");
     assert!(fs::read_dir(world.store.root().join("layers")).unwrap().count() == 1, "only what came whole is a layer");
-    let refused: WebError = Web::new(Network::default()).get(oci::web::Get { url: "x:", known: None, authorization: None })
-        .err()
-        .unwrap();
+    let refused: WebError =
+        Web::new(Network::default()).get(oci::web::Get { url: "x:", known: None, authorization: None }).err().unwrap();
     assert!(!refused.is_passing());
 }
 
@@ -224,7 +223,10 @@ fn each_kind_of_reference_leads_to_its_commit() {
     let new = world.git(&git(&url, "")).unwrap();
     assert_eq!(world.names(&new), ["a", "etc", "run", "sub", "sub/deep", "sub/deep/b"]);
     let meta = |name: &str| fs::symlink_metadata(world.fs(&new).join(name)).unwrap();
-    assert_eq!((meta("a").mode() & 0o777, meta("run").mode() & 0o777, meta("sub").mode() & 0o777), (0o644, 0o755, 0o755));
+    assert_eq!(
+        (meta("a").mode() & 0o777, meta("run").mode() & 0o777, meta("sub").mode() & 0o777),
+        (0o644, 0o755, 0o755)
+    );
     assert_eq!(meta("etc").mtime(), 1_700_000_000);
     assert_ne!(old, new);
     for (reference, expected) in [
@@ -293,7 +295,9 @@ fn a_subdirectory_is_the_root_and_no_link_leads_to_one() {
     let server = Server::git(world.served());
     let of = |subdir: &str| Git { subdir: Some(subdir.to_owned()), ..git(&server.url("/r.git"), "main") };
     assert_eq!(world.names(&world.git(&of("sub/deep")).unwrap()), ["b"]);
-    for (subdir, words) in [("etc", "a link or a file"), ("a", "a link or a file"), ("none", "no such directory"), ("../x", "")] {
+    for (subdir, words) in
+        [("etc", "a link or a file"), ("a", "a link or a file"), ("none", "no such directory"), ("../x", "")]
+    {
         let said = world.git(&of(subdir)).unwrap_err();
         assert!(said.contains("invalid subdir") && said.contains(words), "{said}");
     }
@@ -307,7 +311,10 @@ fn a_git_directory_is_kept_on_request_and_tells_nothing_of_this_machine() {
     let with = Git { keep_git_dir: true, ..git(&server.url("/r.git"), "v1") };
     let layer = world.git(&with).unwrap();
     let dir = world.fs(&layer);
-    assert_eq!(shell(&dir, "git -c safe.directory=* describe --tags; git -c safe.directory=* status --porcelain"), "v1");
+    assert_eq!(
+        shell(&dir, "git -c safe.directory=* describe --tags; git -c safe.directory=* status --porcelain"),
+        "v1"
+    );
     assert_eq!(shell(&dir, "git -c safe.directory=* config remote.origin.url"), server.url("/r.git"));
     shell(&dir, &format!("! grep -r '{}' .", world.dir.path().display()));
     let other = World::new();
@@ -336,7 +343,10 @@ fn submodules_come_along_but_not_from_this_machine() {
     );
     let without = Git { skip_submodules: true, ..git(&url, "main") };
     assert_eq!(world.names(&world.git(&without).unwrap()), [".gitmodules", "mod"]);
-    let local = format!("git config -f .gitmodules submodule.mod.url {}; git commit -qam 2; git push -q ../served/outer.git main", world.served().join("r.git").display());
+    let local = format!(
+        "git config -f .gitmodules submodule.mod.url {}; git commit -qam 2; git push -q ../served/outer.git main",
+        world.served().join("r.git").display()
+    );
     shell(&outer, &local);
     let said = world.git(&git(&url, "main")).unwrap_err();
     assert!(said.contains("not allowed"), "{said}");
@@ -372,11 +382,17 @@ fn nothing_of_a_repository_is_run() {
     let canary = world.dir.path().join("canary");
     let hooks = world.served().join("r.git/hooks");
     fs::create_dir_all(&hooks).unwrap();
-    let script = format!("git config uploadpack.packObjectsHook 'touch {0}'; printf '*  filter=x\\n' > ../../work/.gitattributes", canary.display());
+    let script = format!(
+        "git config uploadpack.packObjectsHook 'touch {0}'; printf '*  filter=x\\n' > ../../work/.gitattributes",
+        canary.display()
+    );
     shell(&world.served().join("r.git"), &script);
     shell(
         &world.dir.path().join("work"),
-        &format!("git config filter.x.smudge 'touch {0}'; git add .; git commit -qm x; git push -q ../served/r.git HEAD:main", canary.display()),
+        &format!(
+            "git config filter.x.smudge 'touch {0}'; git add .; git commit -qm x; git push -q ../served/r.git HEAD:main",
+            canary.display()
+        ),
     );
     let server = Server::files(world.served());
     shell(&world.served().join("r.git"), "git update-server-info");
@@ -391,7 +407,8 @@ fn without_git_it_is_told_what_to_install() {
     let world = World::new();
     let mut remotes = world.remotes(&[]);
     remotes.surroundings.path = "/nonexistent".to_owned();
-    let Failure::Other { message, hint, .. } = remotes.git(&git("https://h/r.git", "main"), TaskId(0)).unwrap_err() else {
+    let Failure::Other { message, hint, .. } = remotes.git(&git("https://h/r.git", "main"), TaskId(0)).unwrap_err()
+    else {
         panic!("it cannot work")
     };
     assert!(message.contains("no `git` program") && hint.unwrap().contains("apt-get install git"));

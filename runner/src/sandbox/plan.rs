@@ -222,13 +222,9 @@ fn mount(mount: &super::spec::Mount) -> Step {
             options.extend(size.map(|size| ("size".to_owned(), size.to_string())));
             Step::Tmpfs { target: mount.target.clone(), options, attributes }
         }
-        MountKind::File { contents, mode, uid, gid } => Step::File {
-            target: mount.target.clone(),
-            contents: contents.clone(),
-            mode: *mode,
-            uid: *uid,
-            gid: *gid,
-        },
+        MountKind::File { contents, mode, uid, gid } => {
+            Step::File { target: mount.target.clone(), contents: contents.clone(), mode: *mode, uid: *uid, gid: *gid }
+        }
     }
 }
 

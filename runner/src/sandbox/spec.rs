@@ -66,10 +66,20 @@ pub struct Mount {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MountKind {
-    Bind { source: PathBuf },
-    Tmpfs { size: Option<u64>, mode: u32 },
+    Bind {
+        source: PathBuf,
+    },
+    Tmpfs {
+        size: Option<u64>,
+        mode: u32,
+    },
     /// A file in memory, never on a disk. It cannot be written.
-    File { contents: Vec<u8>, mode: u32, uid: u32, gid: u32 },
+    File {
+        contents: Vec<u8>,
+        mode: u32,
+        uid: u32,
+        gid: u32,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

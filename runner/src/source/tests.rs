@@ -5,9 +5,9 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use oci::Network;
 use oci::compress::{Compression, Compressor};
 use oci::manifest::{Family, Manifest, OCI_CONFIG, OCI_LAYER_GZIP};
-use oci::Network;
 use oci::registry::RegistryConfig;
 use oci::tarball::write::Writer;
 use oci::tarball::{Member, MemberKind};

@@ -31,20 +31,18 @@ struct Checkout<'a> {
 }
 
 /// The files of `commit`, which the repository at `mirror` has.
-pub(super) fn checkout(
-    fetch: &Fetch<'_>,
-    mirror: &Path,
-    resolved: &Resolved,
-    commit: &str,
-) -> Result<Ingest, Problem> {
+pub(super) fn checkout(fetch: &Fetch<'_>, mirror: &Path, resolved: &Resolved, commit: &str) -> Result<Ingest, Problem> {
     let ingest = || fetch.remotes.store.ingest().map_err(|error| Problem::Here(fail(error)));
     let (out, scratch) = (ingest()?, ingest()?);
     let subdir = fetch.source.subdir.as_deref().map(|subdir| subdir.trim_matches('/')).filter(|s| !s.is_empty());
     let keep = fetch.source.keep_git_dir && subdir.is_none();
     let work_tree = if subdir.is_some() { scratch.fs().join("tree") } else { out.fs().to_owned() };
     let git_dir = if keep { out.fs().join(".git") } else { scratch.fs().join("git") };
-    fs::create_dir_all(&work_tree)
-        .map_err(|source| GitError::Io { action: "make the directory", path: work_tree.clone(), source })?;
+    fs::create_dir_all(&work_tree).map_err(|source| GitError::Io {
+        action: "make the directory",
+        path: work_tree.clone(),
+        source,
+    })?;
     let place = Place { git_dir: &git_dir, work_tree: Some(&work_tree) };
     let checkout = Checkout { fetch, mirror, place, work_tree: &work_tree, keep };
     checkout.repository(resolved, commit)?;

@@ -55,13 +55,17 @@ pub enum GitError {
     BadChecksum { checksum: String },
     #[error("cannot fetch `{remote}`: fetch-by-commit requires a full commit SHA, as its checksum or its ref")]
     NothingPinned { remote: String },
-    #[error("cannot fetch `{remote}`: there is no `git` program\nhint: install Git: `apt-get install git`, `apk add git`, `dnf install git`")]
+    #[error(
+        "cannot fetch `{remote}`: there is no `git` program\nhint: install Git: `apt-get install git`, `apk add git`, `dnf install git`"
+    )]
     Missing { remote: String },
     #[error("cannot run `git {command}`")]
     Run { command: String, source: std::io::Error },
     #[error("cannot fetch `{remote}`: `git {command}` failed: {said}{}", hint(.said))]
     Failed { remote: String, command: String, said: String, local: bool },
-    #[error("cannot fetch `{remote}`: no SSH key \"{id}\" forwarded from the client\nhint: start an agent, add the key to it, and give it with `--ssh {id}`")]
+    #[error(
+        "cannot fetch `{remote}`: no SSH key \"{id}\" forwarded from the client\nhint: start an agent, add the key to it, and give it with `--ssh {id}`"
+    )]
     NoAgent { remote: String, id: String },
     #[error("cannot fetch `{remote}`: the secret `{id}` is not text of one line")]
     Secret { remote: String, id: String },
@@ -182,11 +186,10 @@ impl<'a> Program<'a> {
     /// No configuration, no questions. The key of a host that is not known is believed, and noted in the store; one that
     /// has changed is refused.
     fn ssh(&self) -> String {
-        let known: Vec<PathBuf> =
-            [Some(self.store.join("remotes/known_hosts")), self.surroundings.known_hosts.clone()]
-                .into_iter()
-                .flatten()
-                .collect();
+        let known: Vec<PathBuf> = [Some(self.store.join("remotes/known_hosts")), self.surroundings.known_hosts.clone()]
+            .into_iter()
+            .flatten()
+            .collect();
         let files: Vec<String> = known.iter().map(|path| format!("\"{}\"", path.display())).collect();
         let option = format!("UserKnownHostsFile={}", files.join(" ")).replace('\'', "'\\''");
         format!("ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o '{option}'")

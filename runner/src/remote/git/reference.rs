@@ -84,7 +84,12 @@ mod tests {
         let listed = format!(
             "ref: refs/heads/main\tHEAD\n{0}\tHEAD\n{0}\trefs/heads/main\n{1}\trefs/heads/v1\n{2}\trefs/tags/v1\n\
              {3}\trefs/tags/v2\n{4}\trefs/tags/v2^{{}}\n{5}\trefs/pull/1/head\nx\trefs/heads/bad\n",
-            id('0'), id('1'), id('2'), id('3'), id('4'), id('5')
+            id('0'),
+            id('1'),
+            id('2'),
+            id('3'),
+            id('4'),
+            id('5')
         );
         let found = |wanted: Option<&str>| {
             choose(&listed, wanted).map(|found| {
