@@ -118,21 +118,16 @@ pub(super) struct Program<'a> {
     store: &'a Path,
     remote: String,
     cancel: &'a Cancel,
-    /// Lets us in: configuration and a socket.
+    /// Lets us in: a field of the configuration.
     authorization: Option<(String, String)>,
-    agent: Option<PathBuf>,
+    /// The id of the agent that the remote takes, and its socket if it was given.
+    agent: Option<(String, Option<PathBuf>)>,
 }
 
 impl<'a> Program<'a> {
     pub fn new(remotes: &'a Remotes, source: &Git) -> Result<Self, GitError> {
         let remote = redacted(&source.url);
-        let agent = match &source.ssh {
-            None => None,
-            Some(id) => match remotes.access.ssh.get(id) {
-                Some(socket) => Some(socket.clone()),
-                None => return Err(GitError::NoAgent { remote, id: id.clone() }),
-            },
-        };
+        let agent = source.ssh.as_ref().map(|id| (id.clone(), remotes.access.ssh.get(id).cloned()));
         let authorization = authorization(source, &|id| remotes.secret(id))?;
         Ok(Self {
             surroundings: &remotes.surroundings,
@@ -150,8 +145,14 @@ impl<'a> Program<'a> {
         for (name, value) in &self.surroundings.proxies {
             command.env(name, value);
         }
-        if let Some(agent) = &self.agent {
-            command.env("SSH_AUTH_SOCK", agent);
+        match &self.agent {
+            None => {}
+            Some((_, Some(socket))) => {
+                command.env("SSH_AUTH_SOCK", socket);
+            }
+            Some((id, None)) => {
+                return Err(GitError::NoAgent { remote: self.remote.clone(), id: id.clone() });
+            }
         }
         command.env("GIT_SSH_COMMAND", self.ssh());
         self.run(command, args, place, false)

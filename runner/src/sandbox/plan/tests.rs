@@ -137,6 +137,20 @@ fn everything_asked_for() {
         make the device `/dev/random`
         make the device `/dev/urandom`
         make the device `/dev/tty`
+        make the device `/dev/kmsg`
+        make the device `/dev/cuse`
+        make the device `/dev/fuse`
+        make the device `/dev/kvm`
+        make the device `/dev/net/tun`
+        make the device `/dev/loop-control`
+        make the device `/dev/loop0`
+        make the device `/dev/loop1`
+        make the device `/dev/loop2`
+        make the device `/dev/loop3`
+        make the device `/dev/loop4`
+        make the device `/dev/loop5`
+        make the device `/dev/loop6`
+        make the device `/dev/loop7`
         make the link `/dev/fd`
         make the link `/dev/stdin`
         make the link `/dev/stdout`
