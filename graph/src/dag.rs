@@ -48,6 +48,18 @@ pub struct Source {
     pub last_line: u32,
 }
 
+/// The inputs of all vertices of a graph.
+pub(crate) struct InputLists {
+    starts: Vec<usize>,
+    inputs: Vec<VertexId>,
+}
+
+impl InputLists {
+    pub fn of(&self, id: VertexId) -> &[VertexId] {
+        &self.inputs[self.starts[id.index()]..self.starts[id.index() + 1]]
+    }
+}
+
 /// A directed acyclic graph of vertices. Inputs exist before what uses them, so no cycle can be made.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
@@ -99,6 +111,22 @@ impl Graph {
             .collect();
         inputs.sort_unstable();
         inputs.into_iter().map(|(_, input)| input).collect()
+    }
+
+    /// The inputs of every vertex, by slot, one list after the other, and where each begins.
+    pub(crate) fn all_inputs(&self) -> InputLists {
+        let mut lists = InputLists { starts: Vec::with_capacity(self.len() + 1), inputs: Vec::new() };
+        // Edges are there in the order of adding: those of each vertex in the order of its slots.
+        let mut edges = self.dag.raw_edges().iter().peekable();
+        lists.inputs.reserve(edges.len());
+        for id in self.ids() {
+            lists.starts.push(lists.inputs.len());
+            while let Some(edge) = edges.next_if(|edge| edge.target() == id.0) {
+                lists.inputs.push(VertexId(edge.source()));
+            }
+        }
+        lists.starts.push(lists.inputs.len());
+        lists
     }
 
     /// The vertices that use `id`.

@@ -8,20 +8,21 @@
 //!    slot before what uses it, each vertex once. So LLB's metadata come out. Of several targets, the first that leads
 //!    there names it. If one of them is not to be looked up, none is.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 
+use foldhash::HashMap;
 use foldhash::fast::RandomState;
 
-use crate::dag::{Graph, Vertex, VertexId};
+use crate::dag::{Graph, InputLists, Vertex, VertexId};
 
 /// The vertices that `targets` need, each once, and the targets among them.
 pub fn unify(graph: Graph, targets: &[Option<VertexId>]) -> (Graph, Vec<Option<VertexId>>) {
-    let standing = Standing::find(&graph, targets);
+    let lists = graph.all_inputs();
+    let standing = Standing::find(&graph, &lists, targets);
     if standing.kept.iter().map(|kept| kept.index()).eq(0..graph.len()) {
         return (graph, targets.to_vec());
     }
-    let shown = standing.shown(&graph, targets);
+    let shown = standing.shown(&lists, targets);
     let mut no_cache = vec![false; standing.kept.len()];
     for id in graph.ids() {
         if let Some(place) = standing.place[id.index()] {
@@ -32,7 +33,7 @@ pub fn unify(graph: Graph, targets: &[Option<VertexId>]) -> (Graph, Vec<Option<V
     let mut ids: Vec<VertexId> = Vec::with_capacity(standing.kept.len());
     let places = |id: VertexId| standing.place[id.index()].expect("inputs of what is needed are needed");
     for (place, kept) in standing.kept.iter().enumerate() {
-        let inputs: Vec<VertexId> = graph.inputs(*kept).into_iter().map(|input| ids[places(input)]).collect();
+        let inputs: Vec<VertexId> = lists.of(*kept).iter().map(|input| ids[places(*input)]).collect();
         let mut meta = graph.vertex(shown[place]).meta.clone();
         meta.no_cache = no_cache[place];
         ids.push(unified.add(Vertex { op: graph.vertex(*kept).op.clone(), meta }, &inputs));
@@ -49,31 +50,32 @@ struct Standing {
 }
 
 impl Standing {
-    fn find(graph: &Graph, targets: &[Option<VertexId>]) -> Self {
-        let needed = needed(graph, targets);
+    fn find(graph: &Graph, lists: &InputLists, targets: &[Option<VertexId>]) -> Self {
+        let needed = needed(graph, lists, targets);
         let mut standing = Self { place: vec![None; graph.len()], kept: Vec::with_capacity(graph.len()) };
         let hasher = RandomState::default();
         // By hash the last that was kept, and for each of those the one before it.
-        let mut last: HashMap<u64, usize> = HashMap::new();
+        let mut last: HashMap<u64, usize> = HashMap::default();
         let mut before: Vec<Option<usize>> = Vec::new();
-        let mut inputs: Vec<Vec<usize>> = Vec::new();
+        let mut mine: Vec<usize> = Vec::new();
         for id in graph.ids().filter(|id| needed[id.index()]) {
             let op = &graph.vertex(id).op;
-            let of = |input: VertexId| standing.place[input.index()].expect("inputs come before what uses them");
-            let mine: Vec<usize> = graph.inputs(id).into_iter().map(of).collect();
+            let place = |input: &VertexId| standing.place[input.index()].expect("inputs come before what uses them");
+            mine.clear();
+            mine.extend(lists.of(id).iter().map(place));
             let mut state = hasher.build_hasher();
             (op, &mine).hash(&mut state);
             let head = last.entry(state.finish()).or_insert(usize::MAX);
             let mut candidate = Some(*head).filter(|at| *at != usize::MAX);
             while let Some(at) = candidate
-                && (inputs[at] != mine || graph.vertex(standing.kept[at]).op != *op)
+                && !(lists.of(standing.kept[at]).iter().map(place).eq(mine.iter().copied())
+                    && graph.vertex(standing.kept[at]).op == *op)
             {
                 candidate = before[at];
             }
             let place = candidate.unwrap_or_else(|| {
                 before.push(Some(*head).filter(|at| *at != usize::MAX));
                 *head = standing.kept.len();
-                inputs.push(mine);
                 standing.kept.push(id);
                 *head
             });
@@ -83,10 +85,10 @@ impl Standing {
     }
 
     /// For each that is kept, whose name it gets.
-    fn shown(&self, graph: &Graph, targets: &[Option<VertexId>]) -> Vec<VertexId> {
+    fn shown(&self, lists: &InputLists, targets: &[Option<VertexId>]) -> Vec<VertexId> {
         let mut shown: Vec<Option<(usize, VertexId)>> = vec![None; self.kept.len()];
         for (target, id) in targets.iter().enumerate().filter_map(|(target, id)| Some((target, (*id)?))) {
-            for id in walk(graph, id) {
+            for id in walk(lists, self.place.len(), id) {
                 let Some(place) = self.place[id.index()] else { continue };
                 match &mut shown[place] {
                     Some((first, _)) if *first != target => {}
@@ -99,27 +101,27 @@ impl Standing {
     }
 }
 
-fn needed(graph: &Graph, targets: &[Option<VertexId>]) -> Vec<bool> {
+fn needed(graph: &Graph, lists: &InputLists, targets: &[Option<VertexId>]) -> Vec<bool> {
     let mut needed = vec![false; graph.len()];
     targets.iter().flatten().for_each(|target| needed[target.index()] = true);
     for id in graph.ids().rev() {
         if needed[id.index()] {
-            graph.inputs(id).into_iter().for_each(|input| needed[input.index()] = true);
+            lists.of(id).iter().for_each(|input| needed[input.index()] = true);
         }
     }
     needed
 }
 
 /// Everything that `target` needs, by slot, inputs first.
-fn walk(graph: &Graph, target: VertexId) -> Vec<VertexId> {
+fn walk(lists: &InputLists, vertices: usize, target: VertexId) -> Vec<VertexId> {
     let mut order = Vec::new();
-    let mut met = vec![false; graph.len()];
+    let mut met = vec![false; vertices];
     met[target.index()] = true;
-    let mut open = vec![(target, graph.inputs(target).into_iter())];
+    let mut open = vec![(target, lists.of(target).iter())];
     while let Some((id, rest)) = open.last_mut() {
         match rest.next() {
             Some(input) if std::mem::replace(&mut met[input.index()], true) => {}
-            Some(input) => open.push((input, graph.inputs(input).into_iter())),
+            Some(input) => open.push((*input, lists.of(*input).iter())),
             None => {
                 order.push(*id);
                 open.pop();

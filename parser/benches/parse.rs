@@ -1,5 +1,5 @@
-//! How fast Dockerfiles are parsed and lowered: `cargo bench -p parser`. Prints ms and MB/s of parsing, then of both; takes
-//! the best of several runs.
+//! How fast Dockerfiles are parsed and lowered: `cargo bench -p parser`, or with `-- NAME` of one kind
+//! alone. Prints ms and MB/s of parsing, then of both; takes the best of several runs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -64,6 +64,10 @@ fn heredocs(count: usize) -> Vec<u8> {
 }
 
 fn report(name: &str, files: &[Vec<u8>]) {
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    if wanted.is_some_and(|wanted| !name.contains(&wanted)) {
+        return;
+    }
     let bytes: usize = files.iter().map(Vec::len).sum();
     let parsing = best(files, |file| drop(std::hint::black_box(parser::parse(file))));
     let both =

@@ -199,7 +199,8 @@ impl Lexer {
 
     fn is_plain(&self, text: &str) -> bool {
         let quotes_matter = self.quotes != Quotes::Plain;
-        !text.chars().any(|c| c == '$' || c == self.escape || (quotes_matter && matches!(c, '\'' | '"')))
+        // The escape character is one of two, both ASCII.
+        !text.bytes().any(|c| c == b'$' || char::from(c) == self.escape || (quotes_matter && matches!(c, b'\'' | b'"')))
     }
 }
 
@@ -270,8 +271,10 @@ impl<'a> Pass<'a> {
 
     /// What stands before the next character that may mean something.
     fn plain(&mut self, stop: Option<char>) -> &'a str {
-        let means = |c| matches!(c, '$' | '\'' | '"' | '<') || c == self.lexer.escape || Some(c) == stop;
-        let (plain, rest) = self.rest.split_at(self.run(|c| !means(c)));
+        // All of these are ASCII, and so are no part of another character.
+        let (escape, stop) = (self.lexer.escape as u8, stop.map_or(b'$', |stop| stop as u8));
+        let means = |c: u8| matches!(c, b'$' | b'\'' | b'"' | b'<') || c == escape || c == stop;
+        let (plain, rest) = self.rest.split_at(self.rest.bytes().position(means).unwrap_or(self.rest.len()));
         self.rest = rest;
         plain
     }

@@ -1,8 +1,8 @@
 //! An environment as LLB keeps one: in order, and what is set again moves to the end. Knows no scope.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use graph::{Environment, Piece};
 
 use crate::expand::Variables;
@@ -37,7 +37,7 @@ impl Env {
         }
         self.at.insert(name.into(), self.slots.len());
         self.changed(self.slots.len());
-        self.slots.push(Some(Variable { text: format!("{name}={value}").into(), name_length: name.len() }));
+        self.slots.push(Some(Variable { text: [name, "=", value].concat().into(), name_length: name.len() }));
     }
 
     pub fn unset(&mut self, name: &str) {

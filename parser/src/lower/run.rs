@@ -107,6 +107,9 @@ impl Builder<'_> {
             None => place.source.to_string(),
         };
         let lexer = Lexer { quotes: Quotes::Kept, unset: Unset::Kept, ..self.settled.lexer };
+        if !written.contains(['$', lexer.escape]) {
+            return self.step_name(current, &written, place);
+        }
         let variables = Masked { env: &current.state.env, secrets };
         let shown = lexer.word(&written, &variables).unwrap_or(written);
         self.step_name(current, &shown, place)
@@ -188,12 +191,23 @@ fn summary(file: &InlineFile) -> String {
 /// `RUN |1 NAME=value /bin/sh -c … # buildkit`
 fn created_by(current: &Current<'_>, args: &[String]) -> String {
     let state = &current.state;
-    let shown = state.build_args.iter().map(|(name, value)| {
+    let given = state.build_args.iter().map(|(name, value)| {
         let value = state.env.get(name).or(value.as_deref()).unwrap_or_default();
-        format!("{name}={value}")
+        (name.as_str(), value)
     });
-    let count = state.build_args.len();
-    let count = (count > 0).then(|| format!("|{count}"));
-    let words: Vec<String> = count.into_iter().chain(shown).chain(args.iter().cloned()).collect();
-    format!("RUN {} # buildkit", words.join(" "))
+    let length = given.clone().map(|(name, value)| name.len() + value.len() + 2).sum::<usize>()
+        + args.iter().map(|arg| arg.len() + 1).sum::<usize>();
+    let mut line = String::with_capacity(length + 24);
+    line.push_str("RUN");
+    if !state.build_args.is_empty() {
+        line.push_str(&format!(" |{}", state.build_args.len()));
+    }
+    for (name, value) in given {
+        [" ", name, "=", value].into_iter().for_each(|part| line.push_str(part));
+    }
+    for arg in args {
+        [" ", arg].into_iter().for_each(|part| line.push_str(part));
+    }
+    line.push_str(" # buildkit");
+    line
 }

@@ -279,13 +279,14 @@ impl<'p> Builder<'p> {
         self.charge(text.len(), place.span)?;
         let (keyword, rest) = text.split_at(text.find(' ').unwrap_or(text.len()));
         let trigger = if place.trigger { "ONBUILD " } else { "" };
+        let keyword = keyword.to_ascii_uppercase();
         if current.planned.total == 0 {
-            return Ok(format!("{}{rest}", keyword.to_uppercase()));
+            return Ok([&keyword, rest].concat());
         }
         current.step += 1;
         let platforms = self.settled.name_platforms.then(|| names::platforms(&current.state));
         let prefix = numbered(current.planned, (current.step, current.planned.total), platforms.as_deref());
-        Ok(format!("{prefix}{trigger}{}{rest}", keyword.to_uppercase()))
+        Ok([&prefix, trigger, &keyword, rest].concat())
     }
 
     pub fn meta(&self, current: &Current<'_>, name: String, span: Span) -> Meta {

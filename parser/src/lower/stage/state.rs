@@ -79,7 +79,9 @@ pub(in crate::lower) fn with_shell(state: &State, form: Form, args: Vec<String>)
         Form::Exec => args,
         Form::Shell => {
             let mut shell = state.shell();
-            shell.push(args.join(" "));
+            shell.reserve_exact(1);
+            // Mostly it is one text already.
+            shell.push(if let [_] = args.as_slice() { args.into_iter().collect() } else { args.join(" ") });
             shell
         }
     }
