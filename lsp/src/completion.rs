@@ -43,6 +43,9 @@ pub enum CompletionKind {
     Rule,
 }
 
+/// More proposals are not made.
+const MAX_PROPOSALS: usize = 1000;
+
 /// Platforms that images are commonly made for.
 const PLATFORMS: [&str; 8] = [
     "linux/amd64",
@@ -250,7 +253,7 @@ impl Wanted<'_> {
                 ..Completion::new(CompletionKind::Stage, name, self.place(place))
             })
         };
-        above.filter_map(stage).collect()
+        above.filter_map(stage).take(MAX_PROPOSALS).collect()
     }
 
     /// The variables that are known here.
@@ -258,7 +261,8 @@ impl Wanted<'_> {
         let index = self.document.index();
         let is_global = self.line.keyword == Some(Keyword::From) || index.stage_at(self.offset).is_none();
         let known = if is_global { index.globals(self.offset) } else { index.visible(self.offset) };
-        let mut completions: Vec<Completion> = known.into_iter().map(|d| self.variable(d, name)).collect();
+        let known = known.into_iter().take(MAX_PROPOSALS);
+        let mut completions: Vec<Completion> = known.map(|definition| self.variable(definition, name)).collect();
         if is_global {
             completions.extend(self.predefined(name));
         }
@@ -271,7 +275,8 @@ impl Wanted<'_> {
         if self.line.logical.text[word.clone()].contains('=') || index.stage_at(self.offset).is_none() {
             return Vec::new();
         }
-        let globals = index.globals(self.offset).into_iter().map(|definition| self.variable(definition, word));
+        let globals = index.globals(self.offset).into_iter().take(MAX_PROPOSALS);
+        let globals = globals.map(|definition| self.variable(definition, word));
         globals.chain(self.predefined(word)).collect()
     }
 

@@ -37,7 +37,9 @@ pub fn found(document: &Document) -> Vec<(DiagnosticSeverity, Diagnostic)> {
 fn severity(document: &Document, diagnostic: &Diagnostic) -> DiagnosticSeverity {
     match (diagnostic.severity, Rule::parse(diagnostic.code.0)) {
         (Severity::Error, _) => DiagnosticSeverity::ERROR,
-        (Severity::Warning, Some(Rule::UndefinedVar)) if may_come_from_image(document, place(diagnostic).start) => {
+        (Severity::Warning, Some(Rule::UndefinedVar))
+            if meant(diagnostic).is_none() && may_come_from_image(document, place(diagnostic).start) =>
+        {
             DiagnosticSeverity::HINT
         }
         (Severity::Warning, _) => DiagnosticSeverity::WARNING,
@@ -55,6 +57,13 @@ fn may_come_from_image(document: &Document, offset: usize) -> bool {
 /// The words that a diagnostic means.
 pub fn place(diagnostic: &Diagnostic) -> Range<usize> {
     bytes(diagnostic.focus.unwrap_or(diagnostic.span))
+}
+
+/// The word that would have been right, where one is proposed.
+pub fn meant(diagnostic: &Diagnostic) -> Option<&str> {
+    let hint = diagnostic.hint.as_deref().and_then(|hint| hint.strip_prefix("did you mean `")?.strip_suffix("`?"));
+    // BuildKit's words have it in the message.
+    hint.or_else(|| diagnostic.message.split_once("(did you mean ")?.1.strip_suffix("?)"))
 }
 
 /// What is found, as the protocol has it.
@@ -103,6 +112,9 @@ fn message(diagnostic: &Diagnostic) -> String {
     }
     if let Some(hint) = &diagnostic.hint {
         message += &format!("\nhint: {hint}");
+    }
+    if let Some(rule) = Rule::parse(diagnostic.code.0) {
+        message += &format!("\ndocs/checks/{}", rule.page());
     }
     message
 }

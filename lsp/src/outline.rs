@@ -29,6 +29,9 @@ pub enum EntryKind {
 
 const MAX_DETAIL: usize = 80;
 
+/// A list of more is of no use to anybody, and costs an editor a lot.
+const MAX_ENTRIES: usize = 20_000;
+
 /// The global `ARG`s and the stages, with their instructions below them.
 pub fn outline(document: &Document) -> Vec<Entry> {
     let file = document.dockerfile();
@@ -39,9 +42,9 @@ pub fn outline(document: &Document) -> Vec<Entry> {
         detail: shortened(&stage.head.source),
         whole: place.whole.clone(),
         head: place.head.clone(),
-        children: stage.commands.iter().map(instruction).collect(),
+        children: stage.commands.iter().take(MAX_ENTRIES / file.stages.len().max(1)).map(instruction).collect(),
     });
-    globals.chain(stages).collect()
+    globals.chain(stages).take(MAX_ENTRIES).collect()
 }
 
 fn instruction(command: &Command) -> Entry {
@@ -83,6 +86,7 @@ pub fn folds(document: &Document) -> Vec<Range<usize>> {
     folds.sort_by_key(|fold| (fold.start, std::cmp::Reverse(fold.end)));
     // One fold for each line that one begins on is all that editors show.
     folds.dedup_by_key(|fold| document.lines().line(fold.start));
+    folds.truncate(MAX_ENTRIES);
     folds
 }
 
