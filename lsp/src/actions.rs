@@ -40,7 +40,7 @@ fn as_wanted(document: &Document, diagnostic: &Diagnostic, rule: Rule) -> Option
         |text: String| (text != word).then(|| Fix { title: format!("Write `{text}`"), place: place.clone(), text });
     match rule {
         Rule::FromAsCasing => {
-            let from = document.slice(bytes(diagnostic.span).start..).split_whitespace().next()?;
+            let from = document.slice(bytes(diagnostic.span)).split_whitespace().next()?;
             let is_lower = from.bytes().all(|b| b.is_ascii_lowercase());
             written(if is_lower { word.to_ascii_lowercase() } else { word.to_ascii_uppercase() })
         }

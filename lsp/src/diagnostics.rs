@@ -205,9 +205,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_has_diagnostics(text in "(FROM |RUN |COPY --from=|AS |ARG |ENV |a|=|\\$|\\{|\\}|<<E|é|\"|\\\\|#|,| |\n|\r){0,40}") {
+        fn any_text_has_diagnostics(text in "(FROM |RUN |COPY --from=|AS |as |MAINTAINER |env |ARG |ENV |a|=|\\$|\\{|\\}|<<E|é|\"|\\\\|#|,| |\n|\r){0,40}") {
             let document = Document::new(text, Encoding::Utf16);
             diagnostics(&document, &uri());
+            for (_, diagnostic) in found(&document) {
+                let fix = crate::actions::fix(&document, &diagnostic);
+                prop_assert!(fix.is_none_or(|fix| document.text().get(fix.place).is_some()));
+            }
         }
     }
 }
