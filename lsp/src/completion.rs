@@ -121,8 +121,11 @@ impl Wanted<'_> {
         }
     }
 
+    /// What to replace; it must be in one line.
     fn place(&self, part: &Range<usize>) -> Range<usize> {
-        if part.is_empty() { self.offset..self.offset } else { self.line.logical.range(part.clone()) }
+        let place = self.line.logical.range(part.clone());
+        let is_here = !part.is_empty() && !self.document.slice(place.clone()).contains('\n');
+        if is_here { place } else { self.offset..self.offset }
     }
 
     fn instructions(&self, word: &Range<usize>) -> Vec<Completion> {
@@ -178,9 +181,8 @@ impl Wanted<'_> {
 
     fn mount_options(&self, kind: MountKind, name: &Range<usize>) -> Vec<Completion> {
         let text = &self.line.logical.text;
-        let flag = cursor::flags(text, 0).into_iter().chain(cursor::words(text, 0));
-        let flag =
-            flag.into_iter().find(|word| word.start <= name.start && name.end <= word.end).unwrap_or(name.clone());
+        let holds_name = |word: &Range<usize>| word.start <= name.start && name.end <= word.end;
+        let flag = cursor::words(text, 0).into_iter().find(holds_name).unwrap_or(name.clone());
         let fields = cursor::fields(text, (flag.start + "--mount=".len()).min(flag.end)..flag.end);
         let given = |option: &MountOption| {
             let is_it = |field: &Range<usize>| {
