@@ -124,6 +124,11 @@ mod tests {
     }
 
     #[test]
+    fn the_nearest_variable() {
+        assert_eq!(fixed("FROM a\nENV HOME=/x\nWORKDIR $HOEM\n"), "FROM a\nENV HOME=/x\nWORKDIR $HOME\n");
+    }
+
+    #[test]
     fn the_form_that_rules_want() {
         assert_eq!(fixed("FROM a as b\n"), "FROM a AS b\n");
         assert_eq!(fixed("from a AS b\n"), "from a as b\n");

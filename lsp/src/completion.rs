@@ -123,8 +123,11 @@ impl Wanted<'_> {
 
     /// What to replace; it must be in one line.
     fn place(&self, part: &Range<usize>) -> Range<usize> {
+        if part.is_empty() {
+            return self.offset..self.offset;
+        }
         let place = self.line.logical.range(part.clone());
-        let is_here = !part.is_empty() && !self.document.slice(place.clone()).contains('\n');
+        let is_here = place.start <= self.offset && !self.document.slice(place.clone()).contains('\n');
         if is_here { place } else { self.offset..self.offset }
     }
 

@@ -1,9 +1,11 @@
 //! What is wrong with a document, and what is to be thought about: what `kiln build --check` says, without any image.
 //!
 //! The images that stages start from are not asked for: whatever is named is there, and empty. So a variable that an image
-//! sets is not known; that one is not defined is only a hint where it could come from an image. What `--allow` allows is
+//! sets is not known; where one that is not defined could come from an image, what is said of the instruction is only a
+//! hint. What `--allow` allows is
 //! allowed: that a build needs it is no mistake of the file.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use oci::{Digest, ImageConfig, Platform, Reference};
@@ -30,20 +32,23 @@ impl Images for AnyImage {
 pub fn found(document: &Document) -> Vec<(DiagnosticSeverity, Diagnostic)> {
     let request = Request { entitlements: Entitlement::ALL.into(), ..Request::default() };
     let Linted { warnings, errors, later } = lint::check(document.dockerfile(), &request, &AnyImage);
-    let all = errors.into_iter().chain(warnings).chain(later);
-    all.map(|diagnostic| (severity(document, &diagnostic), diagnostic)).collect()
+    let all: Vec<Diagnostic> = errors.into_iter().chain(warnings).chain(later).collect();
+    // What is said of an instruction may be for want of such a variable.
+    let unsure = all.iter().filter(|diagnostic| may_be_defined(document, diagnostic));
+    let unsure: BTreeSet<u32> = unsure.map(|diagnostic| diagnostic.span.start).collect();
+    let severity = |diagnostic: &Diagnostic| match diagnostic.severity {
+        _ if unsure.contains(&diagnostic.span.start) => DiagnosticSeverity::HINT,
+        Severity::Error => DiagnosticSeverity::ERROR,
+        Severity::Warning => DiagnosticSeverity::WARNING,
+    };
+    all.into_iter().map(|diagnostic| (severity(&diagnostic), diagnostic)).collect()
 }
 
-fn severity(document: &Document, diagnostic: &Diagnostic) -> DiagnosticSeverity {
-    match (diagnostic.severity, Rule::parse(diagnostic.code.0)) {
-        (Severity::Error, _) => DiagnosticSeverity::ERROR,
-        (Severity::Warning, Some(Rule::UndefinedVar))
-            if meant(diagnostic).is_none() && may_come_from_image(document, place(diagnostic).start) =>
-        {
-            DiagnosticSeverity::HINT
-        }
-        (Severity::Warning, _) => DiagnosticSeverity::WARNING,
-    }
+/// Whether a variable that is said to be undefined could come from an image. One that is nearly another is misspelled.
+fn may_be_defined(document: &Document, diagnostic: &Diagnostic) -> bool {
+    Rule::parse(diagnostic.code.0) == Some(Rule::UndefinedVar)
+        && meant(diagnostic).is_none()
+        && may_come_from_image(document, place(diagnostic).start)
 }
 
 /// Whether the stage at `offset` starts from an image, by whatever other stages.
@@ -168,9 +173,9 @@ mod tests {
         check(
             "FROM a\nRUN a \\\n\n b\n",
             &expect![[r#"
-            3:1-3:1 "" Warning NoEmptyContinuation: Empty continuation line / hint: remove the empty line, or put a `#` on it; it will become an error
-                2:1-4:3 "RUN a \\\n\n b" the instruction begins here
-        "#]],
+                3:1-3:1 "" Warning NoEmptyContinuation: Empty continuation line / hint: remove the empty line, or put a `#` on it; it will become an error / docs/checks/no-empty-continuation.md
+                    2:1-4:3 "RUN a \\\n\n b" the instruction begins here
+            "#]],
         );
         check(
             "",
@@ -185,9 +190,9 @@ mod tests {
         check(
             "FROM a as b\nRUN x\nMAINTAINER me\n",
             &expect![[r#"
-            1:8-1:10 "as" Warning FromAsCasing: 'as' and 'FROM' keywords' casing do not match
-            3:1-3:11 "MAINTAINER" Warning MaintainerDeprecated: Maintainer instruction is deprecated in favor of using label
-        "#]],
+                1:8-1:10 "as" Warning FromAsCasing: 'as' and 'FROM' keywords' casing do not match / docs/checks/from-as-casing.md
+                3:1-3:11 "MAINTAINER" Warning MaintainerDeprecated: Maintainer instruction is deprecated in favor of using label / docs/checks/maintainer-deprecated.md
+            "#]],
         );
         check("# check=skip=FromAsCasing\nFROM a as b\n", &expect![[r#""#]]);
     }
@@ -199,8 +204,22 @@ mod tests {
 
     #[test]
     fn a_variable_may_come_from_the_image() {
-        check("FROM a\nWORKDIR $HOEM\n", &expect![[r#""#]]);
-        check("FROM scratch AS s\nFROM s\nWORKDIR $HOEM\n", &expect![[r#""#]]);
+        check(
+            "FROM a\nWORKDIR $HOEM\n",
+            &expect![[r#"
+            2:9-2:14 "$HOEM" Hint UndefinedVar: Usage of undefined variable '$HOEM' / docs/checks/undefined-var.md
+            2:1-2:14 "WORKDIR $HOEM" Warning WorkdirRelativePath: Relative workdir "" can have unexpected results if the base image changes / docs/checks/workdir-relative-path.md
+        "#]],
+        );
+        check("FROM a\nEXPOSE $PORT\n", &expect![[r#""#]]);
+        check("FROM a\nENV HOME=/x\nWORKDIR $HOEM\n", &expect![[r#""#]]);
+        check(
+            "FROM scratch AS s\nFROM s\nWORKDIR $HOEM\n",
+            &expect![[r#"
+            3:9-3:14 "$HOEM" Warning UndefinedVar: Usage of undefined variable '$HOEM' / docs/checks/undefined-var.md
+            3:1-3:14 "WORKDIR $HOEM" Warning WorkdirRelativePath: Relative workdir "" can have unexpected results if the base image changes / docs/checks/workdir-relative-path.md
+        "#]],
+        );
     }
 
     proptest! {
