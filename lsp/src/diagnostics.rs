@@ -2,8 +2,7 @@
 //!
 //! The images that stages start from are not asked for: whatever is named is there, and empty. So a variable that an image
 //! sets is not known; where one that is not defined could come from an image, what is said of the instruction is only a
-//! hint. What `--allow` allows is
-//! allowed: that a build needs it is no mistake of the file.
+//! hint. What `--allow` allows is allowed: that a build needs it is no mistake of the file.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -207,12 +206,17 @@ mod tests {
         check(
             "FROM a\nWORKDIR $HOEM\n",
             &expect![[r#"
-            2:9-2:14 "$HOEM" Hint UndefinedVar: Usage of undefined variable '$HOEM' / docs/checks/undefined-var.md
-            2:1-2:14 "WORKDIR $HOEM" Warning WorkdirRelativePath: Relative workdir "" can have unexpected results if the base image changes / docs/checks/workdir-relative-path.md
+                2:9-2:14 "$HOEM" Hint UndefinedVar: Usage of undefined variable '$HOEM' / docs/checks/undefined-var.md
+                2:1-2:14 "WORKDIR $HOEM" Hint WorkdirRelativePath: Relative workdir "" can have unexpected results if the base image changes / docs/checks/workdir-relative-path.md
+            "#]],
+        );
+        check(
+            "FROM a\nENV HOME=/x\nWORKDIR $HOEM\n",
+            &expect![[r#"
+            3:9-3:14 "$HOEM" Warning UndefinedVar: Usage of undefined variable '$HOEM' (did you mean $HOME?) / docs/checks/undefined-var.md
+            3:1-3:14 "WORKDIR $HOEM" Warning WorkdirRelativePath: Relative workdir "" can have unexpected results if the base image changes / docs/checks/workdir-relative-path.md
         "#]],
         );
-        check("FROM a\nEXPOSE $PORT\n", &expect![[r#""#]]);
-        check("FROM a\nENV HOME=/x\nWORKDIR $HOEM\n", &expect![[r#""#]]);
         check(
             "FROM scratch AS s\nFROM s\nWORKDIR $HOEM\n",
             &expect![[r#"
