@@ -37,6 +37,9 @@ pub enum Error {
 
     #[error("the config of image `{subject}` cannot be read")]
     Config { subject: String, source: serde_json::Error },
+
+    #[error("the index `{subject}` cannot be read")]
+    Index { subject: String, source: Box<oci::manifest::ManifestError> },
 }
 
 impl Error {

@@ -14,11 +14,11 @@ use crate::store::Store;
 
 const COLUMNS: &str = "images.id, images.manifest, images.layers, images.created, images.size";
 
-/// An image of the store.
+/// An image of the store, or an index of several ([`Image::is_index`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     pub id: ImageId,
-    /// The manifest it was pulled or loaded with.
+    /// The manifest it was pulled, loaded or exported with.
     pub manifest: Option<Digest>,
     /// Bottom first.
     pub layers: Vec<LayerId>,

@@ -47,6 +47,7 @@ mod db;
 mod error;
 mod fsck;
 mod image;
+mod index;
 mod ingest;
 mod keeper;
 mod layer;

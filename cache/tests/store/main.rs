@@ -3,6 +3,7 @@
 mod blobs;
 mod damage;
 mod images;
+mod indexes;
 mod layers;
 mod leases;
 mod records;
