@@ -25,9 +25,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 pub use source::Part;
-pub use write::{Form, SavedImage, write_dir, write_tar};
+pub use write::{Form, Saved, SavedContent, SavedImage, write_dir, write_tar};
 
-use crate::digest::DiffId;
+use crate::digest::{DiffId, Digest};
 use crate::image::{ConfigError, ImageConfig};
 use crate::manifest::{Descriptor, ManifestError};
 use crate::platform::Platform;
@@ -59,6 +59,8 @@ pub enum ArchiveError {
     TooLong { path: PathBuf, member: String, limit: u64 },
     #[error("`{member}` in `{path}` is not valid: {reason}")]
     Malformed { path: PathBuf, member: String, reason: String },
+    #[error("`{path}` holds no image that is called `{wanted}`\nhint: {offered}")]
+    NoSuchImage { path: PathBuf, wanted: String, offered: String },
     #[error("`{path}` holds more than {MAX_IMAGES} images, or more of them than fit into memory")]
     TooMany { path: PathBuf },
     #[error("`{path}` is damaged: {source}")]
@@ -89,6 +91,25 @@ pub struct ArchiveImage {
     pub tag: Option<String>,
     /// Its manifest, as it lies there. Docker's old form has none.
     pub manifest: Option<(Descriptor, Vec<u8>)>,
+    /// The index it was chosen from, if every image of that is in the archive.
+    pub index: Option<ArchiveIndex>,
+}
+
+/// An index of an archive.
+#[derive(Debug, Clone)]
+pub struct ArchiveIndex {
+    /// As it lies there.
+    pub bytes: Vec<u8>,
+    /// In its order; without names.
+    pub images: Vec<ArchiveImage>,
+}
+
+/// What is asked for of an OCI layout that holds several images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// The one of this name or tag; where there is but one image, that one.
+    Tag(String),
+    Digest(Digest),
 }
 
 /// One layer of an image of an archive.
@@ -125,23 +146,27 @@ impl Archive {
         Ok(Self { path: path.to_owned(), source: Source::tar(file, path)? })
     }
 
-    /// The images in it; of an image for several platforms the one for `platform` (for this machine, if there is
-    /// none). Where there is no choice, the image may be for another platform than was wanted.
+    /// The images in it; of an image for several platforms the one for `platform`. Without one, that for this machine,
+    /// or any where all of them are here. Where there is no choice, it may be for another platform than was wanted.
     pub fn images(&self, platform: Option<&Platform>) -> Result<Vec<ArchiveImage>, ArchiveError> {
-        let wanted = platform.map_or_else(Platform::host, Platform::normalized);
         let has = |name: &str| self.source.find(name, &self.path).map(|part| part.is_some());
         let is_docker = has("manifest.json")?;
         let images = match (has("index.json")?, is_docker) {
             (false, false) => return Err(ArchiveError::NotAnImage { path: self.path.clone() }),
             (false, true) => docker::images(self)?,
-            (true, false) => layout::images(self, &wanted)?,
+            (true, false) => layout::images(self, platform)?,
             (true, true) => {
-                let mut images = layout::images(self, &wanted)?;
+                let mut images = layout::images(self, platform)?;
                 docker::add_names(self, &mut images)?;
                 images
             }
         };
         if images.is_empty() { Err(ArchiveError::Empty { path: self.path.clone() }) } else { Ok(images) }
+    }
+
+    /// The one image of an OCI layout that is `wanted`, for `platform`.
+    pub fn image(&self, wanted: &Wanted, platform: &Platform) -> Result<ArchiveImage, ArchiveError> {
+        layout::one(self, wanted, &platform.normalized())
     }
 
     /// Opens a layer of one of this archive's images. Any number of them can be read at once.
@@ -180,8 +205,13 @@ impl Archive {
 
     /// Hostile archives name one big config many times.
     fn check_amount(&self, images: &[ArchiveImage]) -> Result<(), ArchiveError> {
-        let configs: usize = images.iter().map(|image| image.config_bytes.len()).sum();
-        if images.len() > MAX_IMAGES || configs > MAX_CONFIGS {
+        let beside = images.iter().filter_map(|image| image.index.as_ref()).flat_map(|index| &index.images);
+        let (mut count, mut configs) = (0_usize, 0_usize);
+        for image in images.iter().chain(beside) {
+            count += 1;
+            configs = configs.saturating_add(image.config_bytes.len());
+        }
+        if count > MAX_IMAGES || configs > MAX_CONFIGS {
             return Err(ArchiveError::TooMany { path: self.path.clone() });
         }
         Ok(())

@@ -73,5 +73,5 @@ fn image(archive: &Archive, entry: Entry) -> Result<ArchiveImage, ArchiveError> 
     };
     let layers = members.into_iter().zip(&config.rootfs.diff_ids).map(layer).collect::<Result<_, ArchiveError>>()?;
     let names = entry.repo_tags.unwrap_or_default();
-    Ok(ArchiveImage { config_bytes, config, layers, names, tag: None, manifest: None })
+    Ok(ArchiveImage { config_bytes, config, layers, names, tag: None, manifest: None, index: None })
 }

@@ -13,13 +13,11 @@ use crate::manifest::sample::Sample;
 use crate::manifest::{Family, Index, Manifest};
 use crate::reference::Reference;
 
-fn saved(sample: &Sample, family: Family, names: &[&str]) -> SavedImage {
+fn saved(sample: &Sample, family: Family, names: &[&str]) -> Saved {
     let layers = std::slice::from_ref(&sample.layer_descriptor);
-    SavedImage {
-        manifest: Manifest::for_image(family, &sample.config, layers).to_json(),
-        config: sample.config.clone(),
-        names: names.iter().map(|name| name.parse().unwrap()).collect(),
-    }
+    let manifest = Manifest::for_image(family, &sample.config, layers).to_json();
+    let image = SavedImage { manifest, config: sample.config.clone() };
+    Saved { content: SavedContent::Image(image), names: names.iter().map(|name| name.parse().unwrap()).collect() }
 }
 
 fn tar_of(form: Form, sample: &Sample, names: &[&str]) -> Vec<u8> {
@@ -400,4 +398,59 @@ fn several_images_share_their_blobs() {
     found.sort();
     found.dedup();
     assert_eq!(found, expected);
+}
+
+/// The archive of an index of `platforms` that is called `app`, and the index.
+fn index_of(form: Form, platforms: &[&str]) -> (Vec<u8>, Vec<u8>) {
+    let samples: Vec<Sample> = platforms.iter().map(|platform| Sample::new(platform, 100)).collect();
+    let json = Index::new(Family::Oci, samples.iter().map(Sample::entry).collect()).to_json();
+    let images =
+        samples.iter().map(|sample| SavedImage { manifest: sample.manifest.clone(), config: sample.config.clone() });
+    let content = SavedContent::Index { json: json.clone(), images: images.collect() };
+    let mut out = Vec::new();
+    let mut open = |_: &Descriptor| Ok(Box::new(Cursor::new(&samples[0].layer)) as Box<dyn Read>);
+    let names = vec!["app".parse().unwrap()];
+    let written = write_tar(form, &[Saved { content, names }], &mut open, &mut out).unwrap();
+    assert_eq!(written[0].digest, Digest::of(&json));
+    (out, json)
+}
+
+#[test]
+fn an_index_is_written_and_read_back_whole() {
+    for form in [Form::Oci, Form::Docker] {
+        let (bytes, json) = index_of(form, &["linux/arm64", "linux/amd64"]);
+        let images = images_in(&bytes).unwrap();
+        assert_eq!(images.len(), 1);
+        assert_eq!(images[0].names, ["docker.io/library/app:latest"]);
+        assert_eq!(images[0].config.platform(), Platform::host());
+        let index = images[0].index.as_ref().unwrap();
+        assert_eq!(index.bytes, json);
+        let platforms: Vec<String> = index.images.iter().map(|image| image.config.platform().to_string()).collect();
+        assert_eq!(platforms, ["linux/arm64", "linux/amd64"]);
+    }
+}
+
+#[test]
+fn an_index_without_this_machines_platform_is_read_all_the_same() {
+    let (bytes, _) = index_of(Form::Docker, &["linux/s390x", "linux/riscv64"]);
+    let images = images_in(&bytes).unwrap();
+    assert_eq!(images[0].config.architecture, "s390x");
+    assert_eq!(images[0].index.as_ref().unwrap().images.len(), 2);
+}
+
+#[test]
+fn of_a_layout_one_image_is_asked_for() {
+    let (dir, samples) = (tempdir().unwrap(), ["linux/amd64", "linux/arm64"].map(|name| Sample::new(name, 100)));
+    Sample::write_layout(dir.path(), &[&samples[0], &samples[1]]);
+    let archive = Archive::open(dir.path()).unwrap();
+    let ask = |wanted: Wanted, platform: &str| {
+        archive.image(&wanted, &platform.parse().unwrap()).map(|image| image.config.architecture)
+    };
+    let latest = || Wanted::Tag("latest".to_owned());
+    assert_eq!(ask(latest(), "linux/amd64").unwrap(), "amd64", "the only one is meant, whatever its name");
+    assert_eq!(ask(latest(), "linux/arm64").unwrap(), "arm64");
+    let manifest = samples[1].entry().digest;
+    assert_eq!(ask(Wanted::Digest(manifest), "linux/arm64").unwrap(), "arm64");
+    let error = ask(Wanted::Digest(Digest::of(b"")), "linux/arm64").unwrap_err().to_string();
+    assert!(error.contains("holds no image that is called `sha256:e3b0c"), "{error}");
 }

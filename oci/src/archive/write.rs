@@ -1,4 +1,4 @@
-//! Writing images as an OCI layout, for Docker with a `manifest.json` beside it. Knows not where blobs come from.
+//! Writing images and indexes of them as an OCI layout, for Docker with a `manifest.json` beside it. Knows not where blobs come from.
 //!
 //! Members come in one order (`blobs/`, the blobs by digest, then the small files), with no time and no owner. A
 //! blob that several images share is written once. Every byte is checked against its descriptor on its way.
@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use super::ArchiveError;
 use crate::image::ImageConfig;
-use crate::manifest::{Descriptor, Document, Family, Index, Manifest, ManifestError};
+use crate::manifest::{Descriptor, Document, Family, Index, Manifest, ManifestError, OCI_INDEX};
+use crate::platform::Platform;
 use crate::reference::Reference;
 use crate::verify::VerifiedReader;
 
@@ -29,37 +30,49 @@ pub enum Form {
     Docker,
 }
 
-/// An image to be written.
+/// What is to be written under some names.
+#[derive(Debug, Clone)]
+pub struct Saved {
+    pub content: SavedContent,
+    pub names: Vec<Reference>,
+}
+
+#[derive(Debug, Clone)]
+pub enum SavedContent {
+    Image(SavedImage),
+    /// An index as it is known by its digest, and of its images those that are to be written.
+    Index { json: Vec<u8>, images: Vec<SavedImage> },
+}
+
 #[derive(Debug, Clone)]
 pub struct SavedImage {
     /// Its manifest as it is known by its digest.
     pub manifest: Vec<u8>,
     pub config: Vec<u8>,
-    pub names: Vec<Reference>,
 }
 
 /// Opens a blob for reading. What comes out of it is verified.
 pub type OpenBlob<'a> = dyn FnMut(&Descriptor) -> io::Result<Box<dyn Read + 'a>> + 'a;
 
-/// Writes `images` as a tar; returns their manifests' descriptors.
+/// Writes `all` as a tar; returns the descriptors of the manifests and indexes.
 pub fn write_tar(
     form: Form,
-    images: &[SavedImage],
+    all: &[Saved],
     open: &mut OpenBlob<'_>,
     out: &mut dyn Write,
 ) -> Result<Vec<Descriptor>, ArchiveError> {
-    write(form, images, open, &mut Tar { out })
+    write(form, all, open, &mut Tar { out })
 }
 
-/// Writes `images` into the directory `dir`, which is made if need be; returns their manifests' descriptors.
+/// Writes `all` into the directory `dir`, which is made if need be; returns the descriptors of the manifests and indexes.
 pub fn write_dir(
     form: Form,
-    images: &[SavedImage],
+    all: &[Saved],
     open: &mut OpenBlob<'_>,
     dir: &Path,
 ) -> Result<Vec<Descriptor>, ArchiveError> {
     std::fs::create_dir_all(dir).map_err(|source| ArchiveError::Write { name: dir.display().to_string(), source })?;
-    write(form, images, open, &mut Dir { dir })
+    write(form, all, open, &mut Dir { dir })
 }
 
 /// Where members go.
@@ -84,7 +97,7 @@ struct Plan {
     blobs: BTreeMap<String, (Descriptor, Option<Vec<u8>>)>,
     index: Vec<Descriptor>,
     docker: Vec<DockerEntry>,
-    manifests: Vec<Descriptor>,
+    written: Vec<Descriptor>,
 }
 
 #[derive(Serialize)]
@@ -97,24 +110,39 @@ struct DockerEntry {
 
 fn write(
     form: Form,
-    images: &[SavedImage],
+    all: &[Saved],
     open: &mut OpenBlob<'_>,
     sink: &mut dyn Sink,
 ) -> Result<Vec<Descriptor>, ArchiveError> {
     let mut plan = Plan::default();
-    for image in images {
-        plan.add(image)?;
+    for saved in all {
+        plan.add(saved)?;
     }
-    let name = images.iter().flat_map(|image| &image.names).next();
+    let name = all.iter().flat_map(|saved| &saved.names).next();
     let name = name.map_or_else(|| "without a name".to_owned(), Reference::familiar);
     apply(form, &plan, open, sink).map_err(|source| ArchiveError::Write { name, source })?;
-    Ok(plan.manifests)
+    Ok(plan.written)
 }
 
 impl Plan {
-    fn add(&mut self, image: &SavedImage) -> Result<(), ArchiveError> {
-        let path = || image.names.first().map_or_else(|| "image".to_owned(), Reference::familiar).into();
-        let broken = |source| ArchiveError::Manifest { path: path(), source };
+    fn add(&mut self, saved: &Saved) -> Result<(), ArchiveError> {
+        let subject = saved.names.first().map_or_else(|| "image".to_owned(), Reference::familiar);
+        let descriptor = match &saved.content {
+            SavedContent::Image(image) => {
+                let (descriptor, manifest) = self.add_image(image, &subject)?;
+                self.docker.push(DockerEntry::new(&manifest, &saved.names));
+                descriptor
+            }
+            SavedContent::Index { json, images } => self.add_index(json, images, saved, &subject)?,
+        };
+        self.add_names(&saved.names, &descriptor);
+        self.written.push(descriptor);
+        Ok(())
+    }
+
+    /// `subject` is what errors call it.
+    fn add_image(&mut self, image: &SavedImage, subject: &str) -> Result<(Descriptor, Manifest), ArchiveError> {
+        let broken = |source| ArchiveError::Manifest { path: subject.into(), source };
         let bytes = &image.manifest;
         let manifest = match Document::parse(bytes, None).map_err(broken)? {
             Document::Manifest(manifest) => manifest,
@@ -123,22 +151,44 @@ impl Plan {
             }
         };
         let config =
-            ImageConfig::parse(&image.config).map_err(|source| ArchiveError::Config { path: path(), source })?;
+            ImageConfig::parse(&image.config).map_err(|source| ArchiveError::Config { path: subject.into(), source })?;
         let descriptor = self.describe(bytes, &manifest, &config);
         for layer in &manifest.layers {
             self.blobs.entry(layer.digest.hex()).or_insert_with(|| (layer.clone(), None));
         }
         self.blobs.insert(manifest.config.digest.hex(), (manifest.config.clone(), Some(image.config.clone())));
         self.blobs.insert(descriptor.digest.hex(), (descriptor.clone(), Some(bytes.clone())));
-        self.add_names(&image.names, &descriptor);
-        let tagged = image.names.iter().filter_map(|name| Some((name.familiar_name(), name.tag()?)));
-        self.docker.push(DockerEntry {
-            config: blob_name(&manifest.config),
-            repo_tags: tagged.map(|(name, tag)| format!("{name}:{tag}")).collect(),
-            layers: manifest.layers.iter().map(blob_name).collect(),
-        });
-        self.manifests.push(descriptor);
-        Ok(())
+        Ok((descriptor, manifest))
+    }
+
+    /// An older Docker, which knows no index, is shown the image for this machine, or else the first.
+    fn add_index(
+        &mut self,
+        json: &[u8],
+        images: &[SavedImage],
+        saved: &Saved,
+        subject: &str,
+    ) -> Result<Descriptor, ArchiveError> {
+        let mut shown: Option<(u32, Manifest)> = None;
+        for image in images {
+            let (descriptor, manifest) = self.add_image(image, subject)?;
+            let rank = descriptor.platform.and_then(|platform| platform.rank_for(&Platform::host()));
+            let rank = rank.unwrap_or(u32::MAX);
+            if shown.as_ref().is_none_or(|(best, _)| rank < *best) {
+                shown = Some((rank, manifest));
+            }
+        }
+        self.docker.extend(shown.map(|(_, manifest)| DockerEntry::new(&manifest, &saved.names)));
+        let broken = |source| ArchiveError::Manifest { path: subject.into(), source };
+        let media_type = match Document::parse(json, None).map_err(broken)? {
+            Document::Index(index) => index.media_type.unwrap_or_else(|| OCI_INDEX.to_owned()),
+            Document::Manifest(_) => {
+                return Err(broken(ManifestError::Ambiguous { digest: crate::Digest::of(json) }));
+            }
+        };
+        let descriptor = Descriptor::of(&media_type, json);
+        self.blobs.insert(descriptor.digest.hex(), (descriptor.clone(), Some(json.to_vec())));
+        Ok(descriptor)
     }
 
     fn describe(&self, bytes: &[u8], manifest: &Manifest, config: &ImageConfig) -> Descriptor {
@@ -159,6 +209,17 @@ impl Plan {
                 entry.annotations.insert("org.opencontainers.image.ref.name".to_owned(), tag.to_owned());
             }
             self.index.push(entry);
+        }
+    }
+}
+
+impl DockerEntry {
+    fn new(manifest: &Manifest, names: &[Reference]) -> Self {
+        let tagged = names.iter().filter_map(|name| Some((name.familiar_name(), name.tag()?)));
+        Self {
+            config: blob_name(&manifest.config),
+            repo_tags: tagged.map(|(name, tag)| format!("{name}:{tag}")).collect(),
+            layers: manifest.layers.iter().map(blob_name).collect(),
         }
     }
 }
