@@ -1,6 +1,9 @@
 //! `kiln doctor`: says what this machine allows, so far as it shows when a sandbox is asked for. Minimal.
 
+use std::path::Path;
+
 use cache::Store;
+use runner::binfmt::{self, HANDLERS, HINT, Handlers};
 use runner::sandbox::Spawner;
 
 use crate::report::Problem;
@@ -27,5 +30,23 @@ pub fn run(store: &Store) -> Result<(), Problem> {
         }
         Err(error) => text += &format!("sandbox  cannot be made: {}\n", crate::report::chain(&error).0),
     }
+    text += &programs();
     terminal::say(&text)
+}
+
+/// The platforms whose programs run here, and by what.
+fn programs() -> String {
+    let names: Vec<String> = binfmt::native().iter().map(ToString::to_string).collect();
+    let mut text = format!("programs of {}\n", names.join(", "));
+    match Handlers::read(Path::new(HANDLERS)) {
+        None => text += "         of others: not known, since binfmt_misc is not mounted\n",
+        Some(handlers) if handlers.platforms().is_empty() => text += &format!("         of others: none; {HINT}\n"),
+        Some(handlers) => {
+            for (platform, handler) in handlers.platforms() {
+                let note = if handler.is_open { "" } else { " (not in images: it lacks the flag `F`)" };
+                text += &format!("         of {platform}, by {}{note}\n", handler.name);
+            }
+        }
+    }
+    text
 }

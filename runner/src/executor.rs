@@ -11,6 +11,7 @@
 mod agent;
 mod exec;
 mod file;
+mod foreign;
 mod mounts;
 mod output;
 

@@ -1,5 +1,6 @@
 //! Processes in isolation, and the ops of a graph done on this machine. Knows no Dockerfile and prints nothing.
 
+pub mod binfmt;
 pub mod capture;
 pub mod container;
 pub mod context;

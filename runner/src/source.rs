@@ -150,10 +150,10 @@ impl Images {
         platform: &Platform,
         _task: TaskId,
     ) -> Result<Vec<LayerId>, Failure> {
-        if let Some(image) = self.store.image(&ImageId(digest)).map_err(fail)? {
+        if let Some(image) = self.store.image(&ImageId(digest)).map_err(fail)?.filter(|image| !image.is_index()) {
             return Ok(image.layers);
         }
-        if let Some(found) = self.by_manifest(digest)? {
+        if let Some(found) = self.by_manifest(digest, platform)? {
             return Ok(found.layers);
         }
         let name: Reference = reference.parse().map_err(fail)?;
@@ -271,16 +271,19 @@ impl Images {
 
     fn find_here(&self, reference: &Reference, platform: &Platform) -> Result<Option<Found>, Failure> {
         if let Some(digest) = reference.digest() {
-            return self.by_manifest(digest);
+            return self.by_manifest(digest, platform);
         }
         if let Some(resolution) = self.store.resolution(reference, platform).map_err(fail)?
-            && let Some(found) = self.by_manifest(resolution.manifest)?
+            && let Some(found) = self.by_manifest(resolution.manifest, platform)?
         {
             return Ok(Some(found));
         }
         let Some(image) = self.store.image_named(reference).map_err(fail)? else {
             return Ok(None);
         };
+        if image.is_index() {
+            return self.by_manifest(image.id.0, platform);
+        }
         let config = self.store.image_config(&image.id).map_err(fail)?;
         let theirs = config.platform();
         if theirs.rank_for(platform).is_none() {
@@ -289,14 +292,21 @@ impl Images {
         Ok(Some(Found { id: image.id, digest: image.manifest.unwrap_or(image.id.0), config, layers: image.layers }))
     }
 
-    /// The image of a manifest that the store has, if its config is here too.
-    fn by_manifest(&self, digest: Digest) -> Result<Option<Found>, Failure> {
+    /// The image of a manifest that the store has, if its config is here too; of an index, the one for `platform`.
+    fn by_manifest(&self, digest: Digest, platform: &Platform) -> Result<Option<Found>, Failure> {
         if !self.store.has_blob(&digest).map_err(fail)? {
             return Ok(None);
         }
         let bytes = self.store.read_blob(&digest).map_err(fail)?;
-        let Ok(Document::Manifest(manifest)) = Document::parse(&bytes, None) else {
-            return Ok(None);
+        let manifest = match Document::parse(&bytes, None) {
+            Ok(Document::Manifest(manifest)) => manifest,
+            Ok(Document::Index(index)) => {
+                return match index.choose(digest, platform) {
+                    Ok(entry) if entry.digest != digest => self.by_manifest(entry.digest, platform),
+                    Ok(_) | Err(_) => Ok(None),
+                };
+            }
+            Err(_) => return Ok(None),
         };
         let id = ImageId(manifest.config.digest);
         if !self.store.has_blob(&id.0).map_err(fail)? {

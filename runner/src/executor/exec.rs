@@ -62,7 +62,9 @@ impl LocalExecutor {
         drop(mounts);
         match outcome {
             Outcome::Exited(0) => {}
-            Outcome::Exited(code) => return Err(exit(op, code.into())),
+            Outcome::Exited(code) => {
+                return Err(self.foreign(op, root, code)?.unwrap_or_else(|| exit(op, code.into())));
+            }
             Outcome::Signaled(signal) => return Err(exit(op, 128 + signal)),
         }
         let tree: Tree = capture(ingest.fs()).map_err(fail)?;
@@ -105,10 +107,12 @@ impl LocalExecutor {
 
     /// The accounts of a root filesystem; none where there are no files of them.
     pub(super) fn accounts(&self, stack: &Stack) -> Result<Accounts, Failure> {
-        Ok(Accounts::parse(&self.account_file(stack, b"etc/passwd")?, &self.account_file(stack, b"etc/group")?))
+        let file = |path: &[u8]| self.file_start(stack, path, MAX_ACCOUNTS);
+        Ok(Accounts::parse(&file(b"etc/passwd")?, &file(b"etc/group")?))
     }
 
-    fn account_file(&self, stack: &Stack, path: &[u8]) -> Result<Vec<u8>, Failure> {
+    /// The first bytes of a file, `limit` at most; none where there is no such file.
+    pub(super) fn file_start(&self, stack: &Stack, path: &[u8], limit: u64) -> Result<Vec<u8>, Failure> {
         let Ok(resolved) = stack.view().resolve(path, Last::Follow) else {
             return Ok(Vec::new());
         };
@@ -127,7 +131,7 @@ impl LocalExecutor {
         };
         let file = open_in_layer(&fs, &found.entry.path).map_err(|errno| unreadable(errno.into()))?;
         let mut bytes = Vec::new();
-        fs::File::from(file).take(MAX_ACCOUNTS).read_to_end(&mut bytes).map_err(unreadable)?;
+        fs::File::from(file).take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
         Ok(bytes)
     }
 }
