@@ -108,7 +108,9 @@ fn members(index: &Index, store: &Store) -> Result<Vec<(Descriptor, Image)>, Err
         if !store.has_blob(&entry.digest)? {
             continue;
         }
-        let Ok(Document::Manifest(manifest)) = Document::parse(&store.read_blob(&entry.digest)?, None) else { continue };
+        let Ok(Document::Manifest(manifest)) = Document::parse(&store.read_blob(&entry.digest)?, None) else {
+            continue;
+        };
         if let Some(image) = store.image(&ImageId(manifest.config.digest))? {
             members.push((entry.clone(), image));
         }

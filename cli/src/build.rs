@@ -1,15 +1,18 @@
 //! `kiln build`: a request, the files it names, the graph they come to, its solution, the image, the outputs. Each step is
 //! a module of its own; this one only says in which order.
 
+mod agents;
 mod bases;
 mod context;
 mod excerpt;
 pub mod export;
 mod failure;
+mod given;
 mod image;
 pub mod input;
 mod metadata;
 mod mistakes;
+mod named;
 pub mod output;
 mod remote;
 pub mod request;
@@ -19,16 +22,17 @@ use std::sync::Arc;
 
 use cache::Store;
 use cache::contexts::StatFile;
+use graph::VertexId;
 use oci::LayerId;
 use oci::manifest::Descriptor;
 use parser::Dockerfile;
-use parser::lower::{self, Built, CONTEXT, Lowered, NoCache};
+use parser::lower::{self, CONTEXT, Lowered};
 use runner::context::Context;
 use runner::executor::{Given, LocalExecutor};
 use runner::remote::{Access, Remotes};
 use runner::source::{Images, Pull};
 use solver::port::{Progress as _, Update, Value};
-use solver::{Options, Ports, Solved};
+use solver::{Options, Ports, Solved, Step};
 
 use crate::args::Global;
 use crate::args::build::{BuildArgs, BuildNetwork};
@@ -37,7 +41,8 @@ use crate::registry::registry;
 use crate::report::{Kind, Problem};
 use crate::signals::Interrupts;
 use crate::{paths, terminal};
-use image::{Assembled, Parts};
+use agents::Agents;
+use image::{Made, Parts};
 use input::Input;
 use output::Output;
 use remote::Fetcher;
@@ -47,7 +52,8 @@ pub fn run(args: BuildArgs, global: Global) -> Result<(), Problem> {
     let request = Request::new(args, &|name| std::env::var(name).ok())?;
     request.outputs.iter().try_for_each(export::check)?;
     let store = Arc::new(Store::open(&paths::store_root(global.root)?)?);
-    let tools = Tools::new(&request, store);
+    named::check(&request.contexts)?;
+    let tools = Tools::new(&request, store)?;
     let input = Input::read(&request, &tools.fetcher())?;
     let build = Build::new(&request, &input, tools);
     let result = build.run();
@@ -57,10 +63,12 @@ pub fn run(args: BuildArgs, global: Global) -> Result<(), Problem> {
         Err(_) => End::Failed,
     };
     build.view.close(end);
-    let (image, manifest) = result?;
-    metadata::write(&request, &image, manifest.as_ref())?;
-    if request.quiet {
-        terminal::say(&format!("{}\n", image.config.id()))?;
+    let (made, descriptor) = result?;
+    metadata::write(&request, &made, descriptor.as_ref())?;
+    if request.quiet
+        && let Some(id) = metadata::id(&made, descriptor.as_ref())
+    {
+        terminal::say(&format!("{id}\n"))?;
     }
     Ok(())
 }
@@ -72,24 +80,30 @@ pub struct Tools {
     images: Arc<Images>,
     interrupts: Interrupts,
     remotes: Arc<Remotes>,
+    /// They live as long as the build.
+    _agents: Agents,
 }
 
 impl Tools {
-    pub fn new(request: &Request, store: Arc<Store>) -> Self {
+    /// Reads the secrets, and starts an agent for keys.
+    pub fn new(request: &Request, store: Arc<Store>) -> Result<Self, Problem> {
+        let agents = Agents::of(&request.agents)?;
+        let mut access = Access { secrets: given::secrets(&request.secrets)?, ssh: agents.sockets.clone() };
         let interrupts = Interrupts::handle();
         let view = Arc::new(View::on_stderr(request.progress));
         let images = Arc::new(Images::new(Arc::clone(&store), registry(), Arc::clone(&view) as _));
-        let mut access = Access::default();
         match &request.context {
             ContextFrom::Git { url, .. } => {
-                access.ssh.extend(remote::own_agent(url).map(|socket| ("default".to_owned(), socket)));
+                if access.ssh.is_empty() {
+                    access.ssh.extend(remote::own_agent(url).map(|socket| ("default".to_owned(), socket)));
+                }
                 interrupts.be_orderly();
             }
             ContextFrom::Http(_) => interrupts.be_orderly(),
             ContextFrom::Dir(_) | ContextFrom::Stdin => {}
         }
         let remotes = remote::remotes(&store, &view, access, interrupts.cancel());
-        Self { store, view, images, interrupts, remotes }
+        Ok(Self { store, view, images, interrupts, remotes, _agents: agents })
     }
 
     pub fn fetcher(&self) -> Fetcher<'_> {
@@ -106,16 +120,24 @@ pub struct Build<'a> {
     pub images: Arc<Images>,
     interrupts: Interrupts,
     remotes: Arc<Remotes>,
+    _agents: Agents,
+}
+
+/// What the graph came to.
+struct Outcome {
+    /// Of each target, bottom first.
+    layers: BTreeMap<VertexId, Vec<LayerId>>,
+    steps: BTreeMap<VertexId, Step>,
 }
 
 impl<'a> Build<'a> {
     pub fn new(request: &'a Request, input: &'a Input, tools: Tools) -> Self {
-        let Tools { store, view, images, interrupts, remotes } = tools;
-        Self { request, input, store, view, images, interrupts, remotes }
+        let Tools { store, view, images, interrupts, remotes, _agents } = tools;
+        Self { request, input, store, view, images, interrupts, remotes, _agents }
     }
 
-    /// The image, and its manifest where an output wanted one.
-    fn run(&self) -> Result<(Assembled, Option<Descriptor>), Problem> {
+    /// What it came to, and the descriptor of the manifest or index where an output wanted one.
+    fn run(&self) -> Result<(Made, Option<Descriptor>), Problem> {
         let dockerfile = self.parse()?;
         let lowered = self.lower(&dockerfile)?;
         let executor = self.executor(&lowered)?;
@@ -138,19 +160,32 @@ impl<'a> Build<'a> {
         dockerfile: &Dockerfile,
         lowered: &Lowered,
         executor: &LocalExecutor,
-    ) -> Result<(Assembled, Option<Descriptor>), Problem> {
-        let built = lowered.images.first().expect("a build is for one platform at least");
-        let (layers, added) = self.solve(dockerfile, (lowered, built), executor)?;
+    ) -> Result<(Made, Option<Descriptor>), Problem> {
+        let solved = self.solve(dockerfile, lowered, executor)?;
+        named::save(&self.request.contexts, |name| executor.context(name), &self.store)?;
         if let Some(context) = executor.context(CONTEXT) {
             context.save(&self.stat_file())?;
             // We end soon: giving back the memory of a hundred thousand files one by one would take 15 ms.
             std::mem::forget(context);
         }
-        let config = built.config.clone();
-        let parts = Parts { config, layers, added, epoch: built.source_date_epoch, store: &self.store };
-        let image = image::assemble(parts)?;
-        let manifest = self.export(&image)?;
-        Ok((image, manifest))
+        let image = |built: &lower::Built| {
+            let (layers, added) = match built.target {
+                Some(target) => (
+                    solved.layers.get(&target).cloned().unwrap_or_default(),
+                    image::added_layers(&lowered.graph, target, &solved.steps, &self.store)?,
+                ),
+                None => (Vec::new(), Vec::new()),
+            };
+            let (config, epoch) = (built.config.clone(), built.source_date_epoch);
+            image::assemble(Parts { config, layers, added, epoch, store: &self.store })
+        };
+        let mut images = lowered.images.iter().map(image).collect::<Result<Vec<_>, _>>()?;
+        let made = match images.len() {
+            1 if !lowered.index => Made::Image(images.remove(0)),
+            _ => Made::Index(images),
+        };
+        let descriptor = self.export(&made)?;
+        Ok((made, descriptor))
     }
 
     fn warn(&self, message: &str) {
@@ -180,7 +215,7 @@ impl<'a> Build<'a> {
 
     pub fn lower(&self, dockerfile: &Dockerfile) -> Result<Lowered, Problem> {
         let pull = if self.request.pull { Pull::Always } else { Pull::Missing };
-        let bases = bases::Bases::new(&self.images, &self.view, pull);
+        let bases = bases::Bases::new(&self.images, &self.view, &self.store, pull);
         bases.ask_for(&lower::bases(dockerfile, &self.lower_request()));
         self.lower_on(dockerfile, &bases)
     }
@@ -197,22 +232,25 @@ impl<'a> Build<'a> {
 
     fn lower_request(&self) -> lower::Request {
         lower::Request {
+            platforms: self.request.platforms.clone(),
+            entitlements: self.request.entitlements.clone(),
             target: self.request.target.clone(),
             build_args: self.request.build_args.clone(),
             labels: self.request.labels.iter().cloned().collect(),
-            no_cache: if self.request.no_cache { NoCache::All } else { NoCache::None },
+            no_cache: self.request.no_cache.clone(),
             network: match self.request.network {
                 BuildNetwork::Default => graph::op::Network::Default,
                 BuildNetwork::Host => graph::op::Network::Host,
                 BuildNetwork::None => graph::op::Network::None,
             },
             source_date_epoch: self.request.source_date_epoch,
+            contexts: self.request.contexts.lowering.clone(),
             ..lower::Request::default()
         }
     }
 
     pub fn executor(&self, lowered: &Lowered) -> Result<LocalExecutor, Problem> {
-        let mut contexts = BTreeMap::new();
+        let mut contexts = named::open(&self.request.contexts, &lowered.contexts, &self.store)?;
         if lowered.contexts.contains(CONTEXT) {
             let empty;
             let dir = match &self.input.context {
@@ -228,7 +266,7 @@ impl<'a> Build<'a> {
         }
         let given = Given {
             scratch: paths::scratch(&self.store),
-            hosts: hosts(&self.request.add_hosts),
+            hosts: given::hosts(&self.request.add_hosts),
             resolv_conf: std::fs::read("/etc/resolv.conf").unwrap_or_default(),
             remotes: Arc::clone(&self.remotes),
         };
@@ -241,32 +279,26 @@ impl<'a> Build<'a> {
         context::stat_file(&self.store, &dir, &self.input.dockerfile.name, self.request.target.as_deref())
     }
 
-    /// The layers of the image, and how many of them each step added.
-    fn solve(
-        &self,
-        dockerfile: &Dockerfile,
-        (lowered, built): (&Lowered, &Built),
-        executor: &LocalExecutor,
-    ) -> Result<(Vec<LayerId>, Vec<usize>), Problem> {
-        let Some(target) = built.target else { return Ok((Vec::new(), Vec::new())) };
+    fn solve(&self, dockerfile: &Dockerfile, lowered: &Lowered, executor: &LocalExecutor) -> Result<Outcome, Problem> {
+        let targets: BTreeSet<VertexId> = lowered.images.iter().filter_map(|image| image.target).collect();
+        let targets = Vec::from_iter(targets);
         let ports = Ports { executor, resolver: executor, progress: &*self.view };
         let cancel = self.interrupts.cancel();
-        let solved = solver::solve(&lowered.graph, &[target], &self.store, ports, cancel, Options::default());
-        let solved: Solved = solved.map_err(|error| {
+        let solved = solver::solve(&lowered.graph, &targets, &self.store, ports, cancel, Options::default());
+        let Solved { values, steps } = solved.map_err(|error| {
             let place = (self.input.dockerfile.name.as_str(), &*dockerfile.source);
             failure::problem(&error, &lowered.graph, place, &self.view)
         })?;
-        let layers = match solved.values.first() {
-            Some(Value::Snapshot(layers)) => layers.clone(),
-            Some(Value::Local(_)) | None => Vec::new(),
+        let layers = |value| match value {
+            Value::Snapshot(layers) => layers,
+            Value::Local(_) => Vec::new(),
         };
-        let added = image::added_layers(&lowered.graph, target, &solved, &self.store)?;
-        Ok((layers, added))
+        Ok(Outcome { layers: targets.into_iter().zip(values.into_iter().map(layers)).collect(), steps })
     }
 
-    fn export(&self, image: &Assembled) -> Result<Option<Descriptor>, Problem> {
+    fn export(&self, made: &Made) -> Result<Option<Descriptor>, Problem> {
         let export = export::Export {
-            image,
+            made,
             names: &self.request.tags,
             store: &self.store,
             images: &self.images,
@@ -275,19 +307,10 @@ impl<'a> Build<'a> {
         };
         let to_store = [Output::Image { names: Vec::new() }];
         let outputs = if self.request.outputs.is_empty() { &to_store[..] } else { &self.request.outputs };
-        let mut manifest = None;
+        let mut descriptor = None;
         for output in outputs {
-            manifest = export.write(output)?.or(manifest);
+            descriptor = export.write(output)?.or(descriptor);
         }
-        Ok(manifest)
+        Ok(descriptor)
     }
-}
-
-/// `/etc/hosts` of the steps: this machine's names for itself, and what `--add-host` says.
-fn hosts(added: &[(String, String)]) -> Vec<u8> {
-    let mut text = String::from("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
-    for (name, address) in added {
-        text += &format!("{address}\t{name}\n");
-    }
-    text.into_bytes()
 }

@@ -38,7 +38,7 @@ pub fn run(args: GraphArgs, global: Global) -> Result<(), Problem> {
     let typed = BuildArgs { definition: args.definition, progress: Some(Progress::Quiet), ..BuildArgs::default() };
     let request = Request::new(typed, &|name| std::env::var(name).ok())?;
     let store = Arc::new(Store::open(&paths::store_root(global.root)?)?);
-    let tools = Tools::new(&request, store);
+    let tools = Tools::new(&request, store)?;
     let input = Input::read(&request, &tools.fetcher())?;
     let build = Build::new(&request, &input, tools);
     let drawing = drawing(&build, &request, &input)?;

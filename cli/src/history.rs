@@ -8,6 +8,7 @@ use oci::time::parse_rfc3339;
 use serde_json::{Value, json};
 
 use crate::args::image::HistoryArgs;
+use crate::build::request::platforms;
 use crate::format::Template;
 use crate::progress::bytes;
 use crate::report::Problem;
@@ -19,7 +20,7 @@ use crate::{find, terminal};
 const WIDTH: usize = 45;
 
 pub fn run(args: &HistoryArgs, store: &Store) -> Result<(), Problem> {
-    let image = find::image(store, &args.image)?;
+    let image = find::for_platform(store, &args.image, &platforms::or_host(args.platform.as_deref())?)?;
     let config = store.image_config(&image.id)?;
     let mut sizes = layer_sizes(&image, store)?.into_iter();
     let now = SystemTime::now();

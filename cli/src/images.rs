@@ -26,6 +26,9 @@ pub fn run(args: &ImagesArgs, store: &Store) -> Result<(), Problem> {
     let now = SystemTime::now();
     let wanted = args.name.as_deref().map(|name| (name, name.parse::<Reference>()));
     let mut rows: Vec<Row> = store.images()?.into_iter().map(row).collect();
+    // An index speaks for them.
+    let members = store.nameless_members()?;
+    rows.retain(|row| !members.contains(&row.image.id));
     if let Some((text, wanted)) = wanted {
         let wanted = wanted?;
         // Without a tag, all of them are meant.

@@ -1,10 +1,13 @@
 //! `kiln inspect`: everything about an image, with the field names of `docker image inspect`.
 
-use cache::{Image, Store};
+use cache::Store;
+use oci::Platform;
+use oci::manifest::{Descriptor, OCI_INDEX};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::args::image::InspectArgs;
+use crate::build::request::platforms;
 use crate::format::Template;
 use crate::report::Problem;
 use crate::{find, terminal};
@@ -13,8 +16,9 @@ use crate::{find, terminal};
 pub fn run(args: &InspectArgs, store: &Store) -> Result<(), Problem> {
     let mut found = Vec::new();
     let mut first_problem = None;
+    let platform = platforms::or_host(args.platform.as_deref())?;
     for wanted in &args.images {
-        match find::image(store, wanted).and_then(|image| object(&image, store)) {
+        match object(wanted, &platform, store) {
             Ok(object) => found.push(object),
             Err(problem) => {
                 first_problem.get_or_insert(problem);
@@ -33,10 +37,13 @@ pub fn run(args: &InspectArgs, store: &Store) -> Result<(), Problem> {
     first_problem.map_or(Ok(()), Err)
 }
 
-fn object(image: &Image, store: &Store) -> Result<Value, Problem> {
+/// Of an index, its own id and names, and for the rest the image for `platform`.
+fn object(wanted: &str, platform: &Platform, store: &Store) -> Result<Value, Problem> {
+    let named = find::image(store, wanted)?;
+    let image = find::for_platform(store, wanted, platform)?;
     let config = store.image_config(&image.id)?;
-    let names = store.names_of(&image.id)?;
-    let digests: Vec<String> = image
+    let names = store.names_of(&named.id)?;
+    let digests: Vec<String> = named
         .manifest
         .iter()
         .flat_map(|digest| {
@@ -46,7 +53,7 @@ fn object(image: &Image, store: &Store) -> Result<Value, Problem> {
         })
         .collect();
     let mut object = json!({
-        "Id": image.id,
+        "Id": named.id,
         "RepoTags": names.iter().map(oci::Reference::familiar).collect::<Vec<_>>(),
         "RepoDigests": digests,
         "Created": config.created,
@@ -59,6 +66,13 @@ fn object(image: &Image, store: &Store) -> Result<Value, Problem> {
     }
     object["Os"] = config.os.clone().into();
     object["Size"] = image.size.into();
+    if named.is_index() {
+        object["Descriptor"] = json!(Descriptor::of(OCI_INDEX, &store.read_blob(&named.id.0)?));
+        let platforms = store.index_images(&named.id)?.into_iter().map(|(entry, image)| {
+            json!({ "ID": entry.digest, "Descriptor": entry, "ImageID": image.id, "Size": image.size })
+        });
+        object["Manifests"] = platforms.collect();
+    }
     object["RootFS"] = json!({ "Type": config.rootfs.kind, "Layers": config.rootfs.diff_ids });
     Ok(object)
 }

@@ -11,7 +11,7 @@ use cache::{BlobWriter, Ingest, Store};
 use oci::archive::{Archive, ArchiveImage, ArchiveLayer};
 use oci::compress::Format;
 use oci::manifest::Family;
-use oci::{LayerId, Reference};
+use oci::{Digest, ImageId, LayerId, Reference};
 
 use crate::args::image::LoadArgs;
 use crate::report::{self, Kind, Problem};
@@ -46,20 +46,17 @@ fn spool(dir: &Path) -> Result<File, Problem> {
     spool().map_err(|error| report::io(Kind::Image, "write", &path, &error))
 }
 
-/// Loads one image; returns what to say of it.
+/// Loads one image, with all other platforms' where it was chosen from an index; returns what to say of it.
 fn load(store: &Store, archive: &Archive, image: &ArchiveImage) -> Result<String, Problem> {
-    let mut stack = Vec::new();
-    for layer in &image.layers {
-        stack.push(load_layer(store, archive, layer)?);
-    }
-    let manifest = match &image.manifest {
-        Some((descriptor, bytes)) => {
-            store.put_blob(bytes)?;
-            Some(descriptor.digest)
+    let id = match &image.index {
+        None => put(store, archive, image)?,
+        Some(index) => {
+            for image in &index.images {
+                put(store, archive, image)?;
+            }
+            store.put_index(&index.bytes)?
         }
-        None => None,
     };
-    let id = store.put_image(&image.config_bytes, &stack, manifest)?;
     let names: Vec<Reference> = image.names.iter().filter_map(|name| name.parse().ok()).collect();
     if names.is_empty() {
         return Ok(format!("Loaded image ID: {id}\n"));
@@ -70,6 +67,26 @@ fn load(store: &Store, archive: &Archive, image: &ArchiveImage) -> Result<String
         text += &format!("Loaded image: {}\n", name.familiar());
     }
     Ok(text)
+}
+
+fn put(store: &Store, archive: &Archive, image: &ArchiveImage) -> Result<ImageId, Problem> {
+    let (layers, manifest) = take_in(store, archive, image)?;
+    Ok(store.put_image(&image.config_bytes, &layers, manifest)?)
+}
+
+/// Brings all that an image is made of into the store, bottom layer first, and its manifest.
+pub fn take_in(
+    store: &Store,
+    archive: &Archive,
+    image: &ArchiveImage,
+) -> Result<(Vec<LayerId>, Option<Digest>), Problem> {
+    let layers = image.layers.iter().map(|layer| load_layer(store, archive, layer)).collect::<Result<_, _>>()?;
+    store.put_blob(&image.config_bytes)?;
+    let manifest = match &image.manifest {
+        Some((_, bytes)) => Some(store.put_blob(bytes)?),
+        None => None,
+    };
+    Ok((layers, manifest))
 }
 
 fn load_layer(store: &Store, archive: &Archive, layer: &ArchiveLayer) -> Result<LayerId, Problem> {

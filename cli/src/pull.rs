@@ -7,7 +7,7 @@ use oci::{Platform, Reference};
 use runner::source::Images;
 
 use crate::args::image::PullArgs;
-use crate::build::request::{host_platform, mode};
+use crate::build::request::{mode, platforms};
 use crate::progress::{End, View};
 use crate::registry::registry;
 use crate::report::{Kind, Problem};
@@ -15,7 +15,7 @@ use crate::signals::Interrupts;
 use crate::terminal;
 
 pub fn run(args: &PullArgs, store: Store) -> Result<(), Problem> {
-    let platform = host_platform(args.platform.as_deref())?;
+    let platform = platforms::or_host(args.platform.as_deref())?;
     let names = args.names.iter().map(|name| Ok(name.parse()?)).collect::<Result<Vec<Reference>, Problem>>()?;
     let mode = mode(args.progress, args.quiet, &|name| std::env::var(name).ok())?;
     let interrupts = Interrupts::handle();

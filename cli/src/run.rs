@@ -16,6 +16,7 @@ use runner::sandbox::spec::Root;
 use runner::sandbox::{Outcome, Spawner};
 
 use crate::args::run::RunArgs;
+use crate::build::request::platforms;
 use crate::report::{Kind, Problem};
 use crate::{find, paths};
 
@@ -24,7 +25,8 @@ const NOT_STARTED: Kind = Kind::Container(125);
 
 pub fn run(args: &RunArgs, store: &Store) -> Result<ExitCode, Problem> {
     attach::check(args)?;
-    let image = find::image(store, &args.image).map_err(|problem| problem.kind(NOT_STARTED))?;
+    let platform = platforms::or_host(args.platform.as_deref()).map_err(|problem| problem.kind(NOT_STARTED))?;
+    let image = find::for_platform(store, &args.image, &platform).map_err(|problem| problem.kind(NOT_STARTED))?;
     let config = store.image_config(&image.id)?;
     let lowers = image.layers.iter().map(|layer| store.layer_fs(layer)).collect::<Result<Vec<_>, _>>()?;
     let changes = store.ingest()?;

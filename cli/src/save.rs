@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use cache::{Image, Store};
 use oci::Reference;
-use oci::archive::{Form, SavedImage, write_tar};
+use oci::archive::{Form, Saved, SavedContent, SavedImage, write_tar};
 use oci::compress::Compression;
 use oci::manifest::{Descriptor, Document, Family, Manifest};
 use runner::source::Images;
@@ -42,8 +42,10 @@ pub fn run(args: &SaveArgs, store: Store) -> Result<(), Problem> {
         ArchiveFormat::Oci => Form::Oci,
     };
     fetch(&store, &saved)?;
-    let saved =
-        saved.into_iter().map(|(image, names)| prepare(&store, &image, names)).collect::<Result<Vec<_>, _>>()?;
+    let saved = saved
+        .into_iter()
+        .map(|(image, names)| Ok(Saved { content: content(&store, &image)?, names }))
+        .collect::<Result<Vec<_>, Problem>>()?;
     let write = |out: &mut dyn Write| -> Result<(), Problem> {
         let mut open = |blob: &Descriptor| layers::open(&store, blob);
         Ok(write_tar(form, &saved, &mut open, out).map(drop)?)
@@ -60,24 +62,42 @@ fn fetch(store: &Arc<Store>, saved: &[(Image, Vec<Reference>)]) -> Result<(), Pr
     let images = Images::new(Arc::clone(store), registry(), Arc::clone(&view) as _);
     let task = view.begin("save");
     for (image, _) in saved {
-        images
-            .missing(&image.layers)
-            .and_then(|missing| images.fetch(&missing, task, &Cancel::new()))
-            .map_err(|failure| Problem::from(failure).kind(Kind::Image))?;
+        let members = match image.is_index() {
+            true => store.index_images(&image.id)?.into_iter().map(|(_, image)| image).collect(),
+            false => vec![image.clone()],
+        };
+        for image in members {
+            images
+                .missing(&image.layers)
+                .and_then(|missing| images.fetch(&missing, task, &Cancel::new()))
+                .map_err(|failure| Problem::from(failure).kind(Kind::Image))?;
+        }
     }
     Ok(())
 }
 
-fn prepare(store: &Store, image: &Image, names: Vec<Reference>) -> Result<SavedImage, Problem> {
+fn content(store: &Store, image: &Image) -> Result<SavedContent, Problem> {
+    if !image.is_index() {
+        return Ok(SavedContent::Image(prepare(store, image)?));
+    }
+    let member = |(entry, image): (Descriptor, Image)| {
+        // The index has room for no other manifest than the one it names.
+        Ok(SavedImage { manifest: store.read_blob(&entry.digest)?, config: store.read_blob(&image.id.0)? })
+    };
+    let images = store.index_images(&image.id)?.into_iter().map(member).collect::<Result<_, Problem>>()?;
+    Ok(SavedContent::Index { json: store.read_blob(&image.id.0)?, images })
+}
+
+fn prepare(store: &Store, image: &Image) -> Result<SavedImage, Problem> {
     let config = store.read_blob(&image.id.0)?;
     if let Some(manifest) = own_manifest(store, image)? {
-        return Ok(SavedImage { manifest, config, names });
+        return Ok(SavedImage { manifest, config });
     }
     let diff_ids = store.image_config(&image.id)?.rootfs.diff_ids;
     let stack: Vec<_> = image.layers.iter().copied().zip(diff_ids).collect();
     let blobs = layers::blobs(store, &stack, Compression::default(), Family::Oci)?;
     let manifest = Manifest::for_image(Family::Oci, &config, &blobs).to_json();
-    Ok(SavedImage { manifest, config, names })
+    Ok(SavedImage { manifest, config })
 }
 
 /// The manifest that the image came with, if that and all it names are here.

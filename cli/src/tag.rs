@@ -51,7 +51,11 @@ fn remove_one(wanted: &str, force: bool, store: &Store) -> Result<String, Proble
         text += &format!("Untagged: {}\n", name.familiar());
     }
     if untagged.len() == names.len() {
-        store.remove_image(&image.id)?;
+        if image.is_index() {
+            store.remove_index(&image.id)?;
+        } else {
+            store.remove_image(&image.id)?;
+        }
         text += &format!("Deleted: {}\n", image.id);
     }
     Ok(text)

@@ -10,8 +10,10 @@ mod e2e {
     mod graph;
     mod hostile;
     mod images;
+    mod inputs;
     mod instructions;
     mod lsp;
+    mod platforms;
     mod run;
     mod sources;
 }

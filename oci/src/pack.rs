@@ -84,11 +84,24 @@ impl<'a> Source<'a> {
 
 /// Writes `source` as tar. Returns how many bytes that are.
 pub fn write(source: &Source<'_>, options: Options, out: impl Write) -> Result<u64, PackError> {
-    let mut packer = Packer { files: Files::open(source)?, out: Writer::new(out), options };
-    for (index, entry) in source.tree.entries().iter().enumerate() {
-        packer.entry(index, entry)?;
-    }
+    let mut packer = Packer { files: Files::open(source)?, out: Writer::new(out), options, within: Vec::new() };
+    packer.entries(source)?;
     packer.out.finish().map_err(PackError::Write)
+}
+
+/// Writes several sources as one tar, each in a directory of its own. Returns how many bytes that are.
+pub fn write_in_dirs(sources: &[(String, Source<'_>)], options: Options, out: impl Write) -> Result<u64, PackError> {
+    let mut out = Writer::new(out);
+    for (dir, source) in sources {
+        let mtime = Mtime { secs: options.latest.unwrap_or(0), nanos: 0 };
+        let meta = Meta { mode: 0o755, mtime, ..Meta::default() };
+        let path = format!("{dir}/").into_bytes();
+        out.begin(&Member { path, kind: MemberKind::Dir, meta }).map_err(PackError::Write)?;
+        let mut packer = Packer { files: Files::open(source)?, out, options, within: dir.clone().into_bytes() };
+        packer.entries(source)?;
+        out = packer.out;
+    }
+    out.finish().map_err(PackError::Write)
 }
 
 /// Writes `source` as tar, and tells its diff id. Another thread hashes meanwhile.
@@ -154,9 +167,19 @@ struct Packer<'a, W> {
     files: Files<'a>,
     out: Writer<W>,
     options: Options,
+    /// The directory that all of it goes to; empty for the archive's root.
+    within: Vec<u8>,
 }
 
 impl<W: Write> Packer<'_, W> {
+    fn entries(&mut self, source: &Source<'_>) -> Result<(), PackError> {
+        source.tree.entries().iter().enumerate().try_for_each(|(index, entry)| self.entry(index, entry))
+    }
+
+    fn place(&self, path: &[u8]) -> Vec<u8> {
+        if self.within.is_empty() { path.to_vec() } else { path::join(&self.within, path) }
+    }
+
     fn entry(&mut self, index: usize, entry: &Entry) -> Result<(), PackError> {
         if entry.name().starts_with(b".wh.") {
             return Err(PackError::WhiteoutName { path: entry.display() });
@@ -164,14 +187,14 @@ impl<W: Write> Packer<'_, W> {
         let kind = match &entry.kind {
             Kind::Whiteout => return self.mark(&entry.path, path::name(&entry.path)),
             Kind::File { size, .. } => MemberKind::File { size: *size, extents: None },
-            Kind::HardLink { target } => MemberKind::HardLink { target: target.to_vec() },
+            Kind::HardLink { target } => MemberKind::HardLink { target: self.place(target) },
             Kind::Dir { .. } => MemberKind::Dir,
             Kind::Symlink { target } => MemberKind::Symlink { target: target.to_vec() },
             Kind::CharDevice { major, minor } => MemberKind::CharDevice { major: *major, minor: *minor },
             Kind::BlockDevice { major, minor } => MemberKind::BlockDevice { major: *major, minor: *minor },
             Kind::Fifo => MemberKind::Fifo,
         };
-        let mut path = entry.path.to_vec();
+        let mut path = self.place(&entry.path);
         if entry.is_dir() {
             path.push(b'/');
         }
@@ -189,7 +212,7 @@ impl<W: Write> Packer<'_, W> {
 
     /// An empty file beside `path`, `.wh.` before `name`.
     fn mark(&mut self, path: &[u8], name: &[u8]) -> Result<(), PackError> {
-        let path = path::join(path::parent(path), &[b".wh.", name].concat());
+        let path = self.place(&path::join(path::parent(path), &[b".wh.", name].concat()));
         let kind = MemberKind::File { size: 0, extents: None };
         self.out.begin(&Member { path, kind, meta: Meta::default() }).map_err(PackError::Write)
     }

@@ -9,7 +9,9 @@ use std::path::PathBuf;
                         -o type=docker,dest=F.tar        for `docker load`\n  -o type=image                    \
                         the store, as without -o\n\n\
                         Examples:\n  kiln build -t app:1.0 .\n  kiln build -f deploy/Dockerfile --target test .\n  \
-                        kiln build --build-arg VERSION=3 -o type=oci,dest=app.tar .\n  kiln build - < Dockerfile"
+                        kiln build --build-arg VERSION=3 -o type=oci,dest=app.tar .\n  \
+                        kiln build --platform linux/amd64,linux/arm64 -t app .\n  \
+                        kiln build --secret id=npmrc,src=$HOME/.npmrc .\n  kiln build - < Dockerfile"
 )]
 pub struct BuildArgs {
     /// Name the image; may be given several times
@@ -22,6 +24,14 @@ pub struct BuildArgs {
     /// Add a label to the image
     #[arg(long = "label", value_name = "NAME=VALUE")]
     pub labels: Vec<String>,
+
+    /// A secret for `RUN --mount=type=secret`: id=NAME,src=FILE or id=NAME,env=VARIABLE
+    #[arg(long = "secret", value_name = "SPEC")]
+    pub secrets: Vec<String>,
+
+    /// An SSH agent or keys for `RUN --mount=type=ssh`; `default` is your agent
+    #[arg(long, value_name = "default|ID[=SOCKET|KEY[,KEY]]")]
+    pub ssh: Vec<String>,
 
     /// How to show what happens
     #[arg(long, value_enum, value_name = "HOW")]
@@ -43,7 +53,7 @@ pub struct BuildArgs {
     #[arg(short = 'o', long = "output", value_name = "DEST")]
     pub outputs: Vec<String>,
 
-    /// Add a line to /etc/hosts in RUN steps
+    /// Add a line to /etc/hosts in RUN steps; `host-gateway` is this machine's address
     #[arg(long = "add-host", value_name = "NAME:IP")]
     pub add_hosts: Vec<String>,
 
@@ -75,17 +85,30 @@ pub struct DefinitionArgs {
     #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
     pub build_args: Vec<String>,
 
+    /// What a name stands for instead of a stage or an image: a directory, docker-image://…, oci-layout://…,
+    /// target:STAGE, or the address of a Git repository or a file
+    #[arg(long = "build-context", value_name = "NAME=PLACE")]
+    pub contexts: Vec<String>,
+
+    /// Let steps have what they ask for: network.host, security.insecure, device
+    #[arg(long, value_name = "ENTITLEMENT")]
+    pub allow: Vec<String>,
+
     /// Run every step, whatever the store holds
     #[arg(long)]
     pub no_cache: bool,
+
+    /// Run every step of these stages
+    #[arg(long, value_name = "STAGE[,STAGE]")]
+    pub no_cache_filter: Vec<String>,
 
     /// Ask the registry again what each FROM means
     #[arg(long)]
     pub pull: bool,
 
-    /// Build for this platform (this machine's is the only one there is)
-    #[arg(long, value_name = "OS/ARCH")]
-    pub platform: Option<String>,
+    /// Build for these platforms; several make one image each, under one name [default: this machine's]
+    #[arg(long = "platform", value_name = "OS/ARCH[,…]")]
+    pub platforms: Vec<String>,
 
     /// The network of RUN steps
     #[arg(long, value_enum, value_name = "MODE", default_value = "default")]

@@ -10,7 +10,7 @@ pub struct PullArgs {
     #[arg(short = 'q', long)]
     pub quiet: bool,
 
-    /// Fetch for this platform (this machine's is the only one there is)
+    /// Fetch for this platform [default: this machine's]
     #[arg(long, value_name = "OS/ARCH")]
     pub platform: Option<String>,
 
@@ -74,6 +74,10 @@ pub struct InspectArgs {
     #[arg(short = 'f', long, value_name = "FORM")]
     pub format: Option<String>,
 
+    /// Of an image for several platforms, the one for this [default: this machine's]
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<String>,
+
     /// Names, or beginnings of ids
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<String>,
@@ -92,6 +96,10 @@ pub struct HistoryArgs {
     /// `table`, `json`, or a template such as `{{.CreatedBy}}`
     #[arg(long, value_name = "FORM", default_value = "table")]
     pub format: String,
+
+    /// Of an image for several platforms, the one for this [default: this machine's]
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<String>,
 
     /// A name, or the beginning of an id
     #[arg(value_name = "IMAGE")]

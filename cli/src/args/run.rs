@@ -46,6 +46,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME")]
     pub hostname: Option<String>,
 
+    /// Of an image for several platforms, the one for this [default: this machine's]
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<String>,
+
     /// Nothing of the root filesystem can be changed
     #[arg(long)]
     pub read_only: bool,

@@ -4,6 +4,8 @@
 //! newest of the times in the layers that were made here and the base image's own `created`; never the clock. A diff
 //! id is computed once for each layer, several at once, and remembered by the store.
 
+use std::collections::BTreeMap;
+
 use cache::Store;
 use graph::{Graph, Op, Slot, VertexId};
 use oci::image::History;
@@ -11,10 +13,18 @@ use oci::time::{parse_rfc3339, rfc3339};
 use oci::tree::Mtime;
 use oci::{DiffId, ImageConfig, LayerId};
 use rayon::prelude::*;
-use solver::Solved;
+use solver::Step;
 
 use crate::layers;
 use crate::report::Problem;
+
+/// What a build came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Made {
+    Image(Assembled),
+    /// One image for each platform, in the order they were asked for.
+    Index(Vec<Assembled>),
+}
 
 /// An image that is not yet stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +34,15 @@ pub struct Assembled {
     pub json: Vec<u8>,
     /// Bottom first.
     pub layers: Vec<LayerId>,
+}
+
+impl Made {
+    pub fn images(&self) -> &[Assembled] {
+        match self {
+            Self::Image(image) => std::slice::from_ref(image),
+            Self::Index(images) => images,
+        }
+    }
 }
 
 /// What an image is made of.
@@ -105,7 +124,12 @@ fn settle_history(history: &mut Vec<History>, base: usize, layers: usize, added:
 }
 
 /// How many layers each step on the way to `target` added, bottom first.
-pub fn added_layers(graph: &Graph, target: VertexId, solved: &Solved, store: &Store) -> Result<Vec<usize>, Problem> {
+pub fn added_layers(
+    graph: &Graph,
+    target: VertexId,
+    steps: &BTreeMap<VertexId, Step>,
+    store: &Store,
+) -> Result<Vec<usize>, Problem> {
     let mut added = Vec::new();
     let mut next = Some(target);
     while let Some(id) = next {
@@ -117,7 +141,7 @@ pub fn added_layers(graph: &Graph, target: VertexId, solved: &Solved, store: &St
         };
         // Of a merge, the last input is what was put on the others.
         let of = |id: VertexId| if graph.vertex(id).op == Op::Merge { graph.inputs(id).last().copied() } else { None };
-        let key = solved.steps.get(&of(id).unwrap_or(id)).and_then(|step| step.key);
+        let key = steps.get(&of(id).unwrap_or(id)).and_then(|step| step.key);
         let record = key.map(|key| store.record(&key)).transpose()?.flatten();
         added.push(record.map_or(1, |record| record.layers.len()));
         next = below.and_then(|slot| graph.inputs(id).get(usize::from(slot.0)).copied());

@@ -163,7 +163,8 @@ fn beside(dockerfile: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn ignore(path: &Path) -> Result<Option<Text>, Problem> {
+/// An ignore file, if there is one.
+pub fn ignore(path: &Path) -> Result<Option<Text>, Problem> {
     match File::open(path).and_then(read_limited) {
         Ok(bytes) => {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

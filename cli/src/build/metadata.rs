@@ -3,36 +3,53 @@
 use std::io::Write;
 use std::path::Path;
 
+use oci::Digest;
 use oci::manifest::Descriptor;
 use serde_json::{Map, Value, json};
 
 use super::export::write_file;
-use super::image::Assembled;
+use super::image::Made;
 use super::request::Request;
 use crate::report::{self, Kind, Problem};
 
-pub fn write(request: &Request, image: &Assembled, manifest: Option<&Descriptor>) -> Result<(), Problem> {
-    let id = image.config.id().to_string();
-    if let Some(path) = &request.iidfile {
-        put(path, id.as_bytes())?;
+/// What a build is known by: an image by its config, as in Docker's store, and an index by itself.
+pub fn id(made: &Made, descriptor: Option<&Descriptor>) -> Option<Digest> {
+    match made {
+        Made::Image(image) => Some(image.config.id().0),
+        Made::Index(_) => descriptor.map(|index| index.digest),
+    }
+}
+
+/// `descriptor` is that of the manifest or index, where an output made one.
+pub fn write(request: &Request, made: &Made, descriptor: Option<&Descriptor>) -> Result<(), Problem> {
+    let id = id(made, descriptor);
+    if let (Some(path), Some(id)) = (&request.iidfile, &id) {
+        put(path, id.to_string().as_bytes())?;
     }
     if let Some(path) = &request.metadata_file {
         let names: Vec<String> = request.tags.iter().map(ToString::to_string).collect();
-        let text = format!("{:#}\n", object(&id, &names.join(","), manifest));
+        let config = match made {
+            Made::Image(image) => Some(image.config.id().to_string()),
+            Made::Index(_) => None,
+        };
+        let text = format!("{:#}\n", object(config, &names.join(","), descriptor));
         put(path, text.as_bytes())?;
     }
     Ok(())
 }
 
-fn object(id: &str, names: &str, manifest: Option<&Descriptor>) -> Value {
+fn object(config: Option<String>, names: &str, descriptor: Option<&Descriptor>) -> Value {
     let mut object = Map::new();
-    object.insert("containerimage.config.digest".to_owned(), id.into());
-    if let Some(manifest) = manifest {
-        object.insert("containerimage.descriptor".to_owned(), json!(manifest));
+    if let Some(config) = &config {
+        object.insert("containerimage.config.digest".to_owned(), config.clone().into());
     }
-    // The store knows no manifest of what was built: an image there is its config, as in Docker's.
-    let digest = manifest.map_or_else(|| id.to_owned(), |manifest| manifest.digest.to_string());
-    object.insert("containerimage.digest".to_owned(), digest.into());
+    if let Some(descriptor) = descriptor {
+        object.insert("containerimage.descriptor".to_owned(), json!(descriptor));
+    }
+    // The store knows no manifest of an image that was built: it is its config there, as in Docker's.
+    if let Some(digest) = descriptor.map(|descriptor| descriptor.digest.to_string()).or(config) {
+        object.insert("containerimage.digest".to_owned(), digest.into());
+    }
     if !names.is_empty() {
         object.insert("image.name".to_owned(), names.into());
     }
@@ -47,12 +64,14 @@ fn put(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
 mod tests {
     use super::*;
     use expect_test::expect;
-    use oci::Digest;
 
     #[test]
     fn the_names_are_those_of_buildx() {
         let manifest = Descriptor::new("application/vnd.oci.image.manifest.v1+json", Digest::of(b""), 7);
-        let text = format!("{:#}", object("sha256:1", "docker.io/library/a:1,docker.io/library/b:1", Some(&manifest)));
+        let text = format!(
+            "{:#}",
+            object(Some("sha256:1".to_owned()), "docker.io/library/a:1,docker.io/library/b:1", Some(&manifest))
+        );
         expect![[r#"
             {
               "containerimage.config.digest": "sha256:1",

@@ -1,13 +1,11 @@
 //! Where a build's result goes, as `-o` says it: `type=oci,dest=F.tar`, `DIR`, `-`. Pure; writes nothing.
-//!
-//! The text is one line of CSV (RFC 4180), so a value with a comma is quoted whole: `"dest=a,b"`.
 
 use std::path::PathBuf;
 
 use oci::Reference;
 use oci::compress::Compression;
 
-use super::request::name;
+use super::request::{csv, name};
 use crate::report::{Problem, did_you_mean};
 
 const TYPES: [&str; 6] = ["image", "oci", "docker", "local", "tar", "cacheonly"];
@@ -52,7 +50,7 @@ pub enum Dest {
 /// What the value of one `-o` means.
 pub fn parse(text: &str) -> Result<Output, Problem> {
     let wrong = |what: String| Problem::usage(format!("invalid output `{text}`: {what}"));
-    let fields = split(text).map_err(|what| wrong(what.to_owned()))?;
+    let fields = csv::fields(text).map_err(|what| wrong(what.to_owned()))?;
     if let [only] = fields.as_slice()
         && !only.contains('=')
     {
@@ -158,27 +156,6 @@ fn compression(value: &str) -> Result<Compression, Complaint> {
 
 fn is_false(value: &str) -> bool {
     matches!(value, "false" | "0")
-}
-
-/// The fields of one line of CSV.
-fn split(text: &str) -> Result<Vec<String>, &'static str> {
-    let mut fields = vec![String::new()];
-    let mut chars = text.chars().peekable();
-    let mut quoted = false;
-    while let Some(c) = chars.next() {
-        let field = fields.last_mut().expect("there is always a field");
-        match (c, quoted) {
-            ('"', true) if chars.next_if_eq(&'"').is_some() => field.push('"'),
-            ('"', true) => quoted = false,
-            ('"', false) if field.is_empty() => quoted = true,
-            (',', false) => fields.push(String::new()),
-            _ => field.push(c),
-        }
-    }
-    if quoted {
-        return Err("a quote is not closed");
-    }
-    Ok(fields)
 }
 
 #[cfg(test)]

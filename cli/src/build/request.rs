@@ -1,14 +1,28 @@
 //! What `kiln build` was asked for: the words that were typed become what they mean, or a usage error. Knows the
 //! environment only through a function, and touches no file.
 
-use std::collections::BTreeMap;
+mod allow;
+pub mod csv;
+mod hosts;
+mod named;
+pub mod platforms;
+mod secret;
+mod ssh;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use oci::web::redacted;
 use oci::{Platform, Reference};
 use parser::git_url::GitUrl;
+use parser::lower::{Entitlement, NoCache};
 
-use super::output::{self, Output};
+pub use hosts::{AddedHost, HostAddress};
+pub use named::NamedContexts;
+pub use secret::{Secret, SecretFrom};
+pub use ssh::Agent;
+
+use super::output::{self, Form, Output};
 use crate::args::build::{BuildArgs, BuildNetwork};
 use crate::progress;
 use crate::report::Problem;
@@ -21,12 +35,17 @@ pub struct Request {
     pub target: Option<String>,
     pub build_args: BTreeMap<String, String>,
     pub labels: Vec<(String, String)>,
-    pub no_cache: bool,
+    pub no_cache: NoCache,
     pub pull: bool,
     pub network: BuildNetwork,
-    /// Names and their addresses.
-    pub add_hosts: Vec<(String, String)>,
-    pub platform: Platform,
+    pub add_hosts: Vec<AddedHost>,
+    pub secrets: Vec<Secret>,
+    pub agents: Vec<Agent>,
+    pub entitlements: BTreeSet<Entitlement>,
+    /// What names stand for instead of stages and images.
+    pub contexts: NamedContexts,
+    /// This machine's when empty.
+    pub platforms: Vec<Platform>,
     pub outputs: Vec<Output>,
     pub progress: progress::Mode,
     /// The id alone is printed at the end.
@@ -63,21 +82,29 @@ impl Request {
     /// What `args` mean, given a way to look into the environment.
     pub fn new(args: BuildArgs, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problem> {
         let definition = args.definition;
-        let (context, dockerfile) = places(definition.context.as_deref(), definition.file)?;
         let build_args = build_args(&definition.build_args, variable)?;
         let progress = mode(args.progress, args.quiet, variable)?;
+        let platforms = platforms::several(&definition.platforms)?;
+        let index = platforms.len() > 1 || build_args.get("BUILDKIT_MULTI_PLATFORM").is_some_and(|text| is_true(text));
+        let wishes = Wishes { load: args.load, iidfile: args.iidfile.is_some(), index };
+        let outputs = outputs(&args.outputs, &wishes)?;
+        let (context, dockerfile) = places(definition.context.as_deref(), definition.file)?;
         Ok(Self {
             tags: args.tags.iter().map(|tag| name(tag)).collect::<Result<_, _>>()?,
             dockerfile,
             context,
             target: definition.target,
             labels: args.labels.iter().map(|label| labelled(label)).collect::<Result<_, _>>()?,
-            no_cache: definition.no_cache,
+            no_cache: no_cache(definition.no_cache, &definition.no_cache_filter),
             pull: definition.pull,
             network: definition.network,
-            add_hosts: args.add_hosts.iter().map(|host| added_host(host)).collect::<Result<_, _>>()?,
-            platform: host_platform(definition.platform.as_deref())?,
-            outputs: args.outputs.iter().map(|output| output::parse(output)).collect::<Result<_, _>>()?,
+            add_hosts: args.add_hosts.iter().map(|host| hosts::parse(host)).collect::<Result<Vec<_>, _>>()?.concat(),
+            secrets: secrets(&args.secrets, variable)?,
+            agents: ssh::parse(&args.ssh, variable)?,
+            entitlements: entitlements(&definition.allow, definition.network)?,
+            contexts: named::parse(&definition.contexts)?,
+            platforms,
+            outputs,
             progress,
             quiet: args.quiet,
             iidfile: args.iidfile,
@@ -166,30 +193,75 @@ fn labelled(text: &str) -> Result<(String, String), Problem> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// `NAME:IP`, or `NAME=IP` as newer Dockers take it.
-fn added_host(text: &str) -> Result<(String, String), Problem> {
-    let split = text.split_once('=').or_else(|| text.split_once(':'));
-    let (name, address) = split.unwrap_or((text, ""));
-    let address = address.trim_start_matches('[').trim_end_matches(']');
-    if name.is_empty() || address.parse::<std::net::IpAddr>().is_err() {
-        return Err(Problem::usage(format!("invalid host `{text}`: expected a name and an address"))
-            .hint("`--add-host NAME:IP`"));
+fn no_cache(all: bool, stages: &[String]) -> NoCache {
+    let names: BTreeSet<String> = stages.iter().flat_map(|names| names.split(',')).map(str::to_owned).collect();
+    match (all, names.first().map(String::as_str)) {
+        (false, None) => NoCache::None,
+        // No name at all is every stage, as in buildx.
+        (true, _) | (false, Some("")) => NoCache::All,
+        (false, Some(_)) => NoCache::Stages(names),
     }
-    Ok((name.to_owned(), address.to_owned()))
 }
 
-/// This machine's platform, which is the only one that can be asked for.
-pub fn host_platform(typed: Option<&str>) -> Result<Platform, Problem> {
-    let host = Platform::host();
-    let Some(typed) = typed else { return Ok(host) };
-    let asked: Platform = typed
-        .parse()
-        .map_err(|error: oci::platform::PlatformError| Problem::usage(format!("invalid platform: {error}")))?;
-    if host.rank_for(&asked).is_none() {
-        return Err(Problem::usage(format!("cannot work for the platform `{asked}`: this machine is `{host}`"))
-            .hint("leave out `--platform`, or do this on such a machine"));
+/// Each once; of those with one id the last counts.
+fn secrets(typed: &[String], variable: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Secret>, Problem> {
+    let mut secrets: BTreeMap<String, Secret> = BTreeMap::new();
+    for text in typed.iter().filter(|text| !text.is_empty()) {
+        let secret = secret::parse(text, variable)?;
+        secrets.insert(secret.id.clone(), secret);
     }
-    Ok(host)
+    Ok(secrets.into_values().collect())
+}
+
+/// Who asks for the host's network for all steps allows it.
+fn entitlements(typed: &[String], network: BuildNetwork) -> Result<BTreeSet<Entitlement>, Problem> {
+    let mut allowed = BTreeSet::new();
+    for text in typed {
+        allowed.extend(allow::parse(text)?);
+    }
+    match network {
+        BuildNetwork::Host => allowed.extend([Entitlement::NetworkHost]),
+        BuildNetwork::Default | BuildNetwork::None => {}
+    }
+    Ok(allowed)
+}
+
+/// What the outputs must agree with.
+struct Wishes {
+    load: bool,
+    iidfile: bool,
+    index: bool,
+}
+
+fn outputs(typed: &[String], wishes: &Wishes) -> Result<Vec<Output>, Problem> {
+    let mut outputs = typed.iter().map(|output| output::parse(output)).collect::<Result<Vec<_>, _>>()?;
+    let has_image = outputs.iter().any(|output| matches!(output, Output::Image { .. }));
+    if wishes.load && !outputs.is_empty() && !has_image {
+        outputs.push(Output::Image { names: Vec::new() });
+    }
+    for output in &outputs {
+        match output {
+            Output::Archive { form: Form::Docker, .. } if wishes.index => {
+                return Err(Problem::usage("an archive of `type=docker` cannot hold an image for several platforms")
+                    .hint("`type=oci` can: `-o type=oci,dest=F.tar`"));
+            }
+            Output::Local { .. } | Output::Tar { .. } if wishes.iidfile => {
+                return Err(Problem::usage("`--iidfile` needs an image, and `type=local` and `type=tar` make none")
+                    .hint("leave it out, or add an output: `-o type=image`"));
+            }
+            Output::Image { .. }
+            | Output::Archive { .. }
+            | Output::Local { .. }
+            | Output::Tar { .. }
+            | Output::CacheOnly => {}
+        }
+    }
+    Ok(outputs)
+}
+
+/// As Go reads it, and so buildx.
+fn is_true(text: &str) -> bool {
+    matches!(text, "1" | "t" | "T" | "true" | "TRUE" | "True")
 }
 
 /// How to show what happens: what was typed, else what `BUILDKIT_PROGRESS` says.
@@ -290,6 +362,42 @@ mod tests {
         assert_eq!(context("https://h/c.tar.gz"), Ok(ContextFrom::Http("https://h/c.tar.gz".to_owned())));
         assert_eq!(context("./github.com/u"), Ok(ContextFrom::Dir(PathBuf::from("./github.com/u"))));
         assert!(context("https://h/r.git?x=y").is_err());
+    }
+
+    #[test]
+    fn an_index_is_too_much_for_dockers_archive() {
+        let said = |line: &str| request(line).map(|request| request.platforms.len());
+        assert_eq!(said("."), Ok(0));
+        assert_eq!(said("--platform linux/arm64 -o type=docker,dest=f.tar ."), Ok(1));
+        assert!(said("--platform linux/arm64,linux/amd64 -o type=docker,dest=f.tar .").is_err());
+        assert!(said("--build-arg BUILDKIT_MULTI_PLATFORM=1 -o type=docker,dest=f.tar .").is_err());
+        assert_eq!(said("--platform linux/arm64,linux/amd64 -o type=docker ."), Ok(2), "that is the store");
+    }
+
+    #[test]
+    fn outputs_agree_with_the_other_flags() {
+        assert!(request("-o out --iidfile f .").is_err());
+        let outputs = |line: &str| request(line).map(|request| request.outputs.len());
+        assert_eq!(outputs("--load ."), Ok(0), "the store is where the result goes anyway");
+        assert_eq!(outputs("--load -o out ."), Ok(2));
+        assert_eq!(outputs("--load -o type=image ."), Ok(1));
+    }
+
+    #[test]
+    fn what_is_not_looked_up() {
+        let said = |line: &str| request(line).map(|request| request.no_cache);
+        let stages = |names: &[&str]| Ok(NoCache::Stages(names.iter().map(|&name| name.to_owned()).collect()));
+        assert_eq!(said("."), Ok(NoCache::None));
+        assert_eq!(said("--no-cache-filter b,a --no-cache-filter c ."), stages(&["a", "b", "c"]));
+        assert_eq!(said("--no-cache --no-cache-filter a ."), Ok(NoCache::All));
+    }
+
+    #[test]
+    fn the_hosts_network_is_allowed_by_asking_for_it() {
+        let said = |line: &str| request(line).map(|request| request.entitlements.into_iter().collect::<Vec<_>>());
+        assert_eq!(said("."), Ok(vec![]));
+        assert_eq!(said("--network host ."), Ok(vec![Entitlement::NetworkHost]));
+        assert_eq!(said("--allow security.insecure ."), Ok(vec![Entitlement::SecurityInsecure]));
     }
 
     #[test]

@@ -76,7 +76,8 @@ pub fn one(archive: &Archive, wanted: &Wanted, platform: &Platform) -> Result<Ar
     let entry = match wanted {
         Wanted::Digest(digest) => described(archive, &index, *digest)?.ok_or_else(|| missing(digest))?,
         Wanted::Tag(tag) => {
-            let of = |annotation: &'static str| move |entry: &&Descriptor| entry.annotations.get(annotation) == Some(tag);
+            let of =
+                |annotation: &'static str| move |entry: &&Descriptor| entry.annotations.get(annotation) == Some(tag);
             let mut named: Vec<Descriptor> = index.images().filter(of(FULL_NAME)).cloned().collect();
             if named.is_empty() {
                 named = index.images().filter(of(REF_NAME)).cloned().collect();
@@ -122,7 +123,11 @@ fn offer(index: &Index) -> String {
         .take(20)
         .map(|name| format!("`{name}`"))
         .collect();
-    if names.is_empty() { "name one by its digest: `PATH@sha256:…`".to_owned() } else { format!("there is {}", names.join(", ")) }
+    if names.is_empty() {
+        "name one by its digest: `PATH@sha256:…`".to_owned()
+    } else {
+        format!("there is {}", names.join(", "))
+    }
 }
 
 /// `index.json`, and its digest.

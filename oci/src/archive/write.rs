@@ -41,7 +41,10 @@ pub struct Saved {
 pub enum SavedContent {
     Image(SavedImage),
     /// An index as it is known by its digest, and of its images those that are to be written.
-    Index { json: Vec<u8>, images: Vec<SavedImage> },
+    Index {
+        json: Vec<u8>,
+        images: Vec<SavedImage>,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -150,8 +153,8 @@ impl Plan {
                 return Err(broken(ManifestError::Ambiguous { digest: crate::Digest::of(bytes) }));
             }
         };
-        let config =
-            ImageConfig::parse(&image.config).map_err(|source| ArchiveError::Config { path: subject.into(), source })?;
+        let config = ImageConfig::parse(&image.config)
+            .map_err(|source| ArchiveError::Config { path: subject.into(), source })?;
         let descriptor = self.describe(bytes, &manifest, &config);
         for layer in &manifest.layers {
             self.blobs.entry(layer.digest.hex()).or_insert_with(|| (layer.clone(), None));
