@@ -4,6 +4,9 @@
 //! are matched by following all possible positions in the pattern at once, so the time is at most the pattern's
 //! length times the path's.
 
+mod judge;
+mod regexp;
+
 /// A pattern, ready to match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Glob {
@@ -40,6 +43,7 @@ pub(super) enum Token {
 impl Glob {
     /// `pattern` is cleaned and not empty.
     pub fn parse(pattern: &str) -> Result<Self, &'static str> {
+        judge::judge(pattern)?;
         let tokens = tokens(pattern)?;
         let plain = |tokens: &[Token]| -> Option<Box<[u8]>> {
             let literal = |token: &Token| if let Token::Literal(c) = token { Some(*c) } else { None };
@@ -220,49 +224,20 @@ fn tokens(pattern: &str) -> Result<Vec<Token>, &'static str> {
                 }
             },
             '?' => Token::One,
-            '\\' => Token::Literal(take(&mut rest).ok_or("nothing follows its `\\`")?),
-            '[' => class(&mut rest)?,
+            // The end of the expression is escaped: a `$`, and then anything.
+            '\\' if rest.is_empty() => {
+                tokens.push(Token::Literal('$'));
+                Token::Rest
+            }
+            '\\' => match regexp::escape(&mut rest, &tokens)? {
+                Some(token) => token,
+                None => continue,
+            },
+            '[' => regexp::class(&mut rest)?,
             c => Token::Literal(c),
         });
     }
     Ok(tokens)
-}
-
-/// A class, its `[` having been read.
-fn class(rest: &mut &str) -> Result<Token, &'static str> {
-    let negated = rest.starts_with('^');
-    if negated {
-        take(rest);
-    }
-    let mut ranges = Vec::new();
-    loop {
-        if !ranges.is_empty() && rest.starts_with(']') {
-            take(rest);
-            return Ok(Token::Class { negated, ranges });
-        }
-        let low = class_char(rest)?;
-        let high = match rest.strip_prefix('-') {
-            Some(after) => {
-                *rest = after;
-                class_char(rest)?
-            }
-            None => low,
-        };
-        if low > high {
-            return Err("a range in its `[…]` is upside down");
-        }
-        ranges.push((low, high));
-    }
-}
-
-fn class_char(rest: &mut &str) -> Result<char, &'static str> {
-    const OPEN: &str = "its `[` is never closed";
-    let c = match take(rest).ok_or(OPEN)? {
-        '-' | ']' => return Err("its `[…]` is malformed: a `-` or `]` in it needs a `\\` before it"),
-        '\\' => take(rest).ok_or(OPEN)?,
-        c => c,
-    };
-    if rest.is_empty() { Err(OPEN) } else { Ok(c) }
 }
 
 fn take(rest: &mut &str) -> Option<char> {
