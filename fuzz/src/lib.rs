@@ -1,10 +1,14 @@
 //! What is fuzzed: everything that reads what others wrote. Each target takes any bytes and must come back, without a
 //! panic, in time that grows with their number. Knows no fuzzer.
 
+use std::collections::BTreeMap;
+
 use oci::manifest::Document;
 use oci::{ImageConfig, Platform, Reference, Tree, unpack};
+use parser::expand::{Lexer, Quotes, Unset};
 use parser::ignore::Ignore;
-use parser::lower::{self, BaseImage, ImageError, Images, Request};
+use parser::lint;
+use parser::lower::{self, BaseImage, ImageError, Images, NamedContext, Request};
 
 /// One reader of hostile bytes.
 pub struct Target {
@@ -13,8 +17,10 @@ pub struct Target {
     pub run: fn(&[u8]),
 }
 
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "dockerfile", run: dockerfile },
+    Target { name: "expand", run: expand },
+    Target { name: "lint", run: linted },
     Target { name: "lower", run: lowered },
     Target { name: "ignore", run: ignore },
     Target { name: "layer", run: layer },
@@ -41,9 +47,46 @@ impl Images for AnyImage {
 
 fn lowered(bytes: &[u8]) {
     let file = parser::parse(bytes);
-    if !file.has_errors() {
+    for request in [Request::default(), for_several_platforms()] {
         // What is refused is as good as what is lowered: it came back.
-        let _ = lower::lower(&file, &Request::default(), &AnyImage);
+        let _ = lower::lower(&file, &request, &AnyImage);
+    }
+}
+
+fn linted(bytes: &[u8]) {
+    let linted = lint::check(&parser::parse(bytes), &Request::default(), &AnyImage);
+    assert!(linted.warnings.iter().all(|warning| warning.span.first_line > 0), "a warning has a line");
+}
+
+/// Two platforms, and names that mean something else than a stage or an image.
+fn for_several_platforms() -> Request {
+    let platforms = ["linux/amd64", "linux/arm64"].map(|name| name.parse().expect("a platform")).into();
+    let contexts = [
+        ("alpine", NamedContext::Scratch),
+        ("base", NamedContext::Local("base".to_owned())),
+        ("src", NamedContext::Target("build".to_owned())),
+    ];
+    let contexts = contexts.map(|(name, context)| (name.to_owned(), context)).into();
+    Request { platforms, contexts, ..Request::default() }
+}
+
+/// A text, then a line `--`, then `name=value` lines; read in every way there is.
+fn expand(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (text, variables) = text.split_once("\n--\n").unwrap_or((&text, "x=a b\ny="));
+    let variables: BTreeMap<String, String> = variables
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    for escape in ['\\', '`'] {
+        for quotes in [Quotes::Removed, Quotes::Kept, Quotes::Plain] {
+            for (unset, raw_escapes) in [(Unset::Empty, false), (Unset::Kept, true)] {
+                let lexer = Lexer { escape, quotes, unset, raw_escapes };
+                let whole = lexer.expand(text, &variables);
+                assert_eq!(lexer.word(text, &variables), whole.map(|expansion| expansion.text));
+            }
+        }
     }
 }
 

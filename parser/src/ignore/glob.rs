@@ -215,7 +215,7 @@ fn tokens(pattern: &str) -> Result<Vec<Token>, &'static str> {
     let mut tokens = Vec::new();
     let mut rest = pattern;
     while let Some(c) = take(&mut rest) {
-        tokens.push(match c {
+        let token = match c {
             '*' => match rest.strip_prefix('*') {
                 None => Token::Many,
                 Some(after) => {
@@ -235,7 +235,8 @@ fn tokens(pattern: &str) -> Result<Vec<Token>, &'static str> {
             },
             '[' => regexp::class(&mut rest)?,
             c => Token::Literal(c),
-        });
+        };
+        tokens.push(token);
     }
     Ok(tokens)
 }

@@ -155,7 +155,9 @@ mod tests {
     #[test]
     fn comments_add() {
         let comments = |lines: &[&str]| lines.iter().map(|line| Text::from(*line)).collect::<Vec<_>>();
-        let with = |lines: &[&str]| read("skip=UndefinedVar").with_comments(&comments(lines)).unwrap_or(read("skip=UndefinedVar"));
+        let with = |lines: &[&str]| {
+            read("skip=UndefinedVar").with_comments(&comments(lines)).unwrap_or(read("skip=UndefinedVar"))
+        };
         assert!(!with(&[]).allow(Rule::UndefinedVar));
         let both = with(&["a word", "check=skip=StageNameCasing;error=true rest", "check=skip=FromAsCasing"]);
         assert!(!both.allow(Rule::UndefinedVar) && !both.allow(Rule::StageNameCasing));

@@ -6,11 +6,11 @@ use super::args::expanded;
 use super::ports::Port;
 use super::stage::{Builder, Current, Layer, Place, arguments};
 use super::{Step, history, refuse, signal};
-use crate::{Diagnostic, Span};
 use crate::ast::{Pair, PairForm};
 use crate::expand::Variables;
 use crate::instruction::{Arg, CommandLine, Form, Healthcheck};
 use crate::text::Text;
+use crate::{Diagnostic, Span};
 
 /// The argument's value is for the build of attestations, not for processes.
 pub(super) const NOT_IN_ENV: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
@@ -138,12 +138,7 @@ impl Builder<'_> {
         self.commit(current, format!("USER {user}"), Layer::Empty, span)
     }
 
-    pub(super) fn healthcheck(
-        &mut self,
-        current: &mut Current<'_>,
-        check: &Healthcheck,
-        place: Place<'_>,
-    ) -> Step<()> {
+    pub(super) fn healthcheck(&mut self, current: &mut Current<'_>, check: &Healthcheck, place: Place<'_>) -> Step<()> {
         self.check_once(current.healthcheck.replace(place.span), place.keyword);
         let check = healthcheck(check);
         let shown = describe_healthcheck(&check);

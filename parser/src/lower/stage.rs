@@ -87,12 +87,7 @@ pub(super) struct Place<'c> {
 }
 
 impl<'p> Builder<'p> {
-    pub fn new(
-        plan: &'p Plan<'p>,
-        settled: &'p Settled,
-        shared: &'p mut Shared,
-        findings: &'p mut Findings,
-    ) -> Self {
+    pub fn new(plan: &'p Plan<'p>, settled: &'p Settled, shared: &'p mut Shared, findings: &'p mut Findings) -> Self {
         Self {
             plan,
             settled,

@@ -153,9 +153,7 @@ impl<'a> Plan<'a> {
             && self.settled.globals.get("TARGETPLATFORM") == Some(&expansion.text)
         {
             findings.warn(Phase::From, Rule::RedundantTargetPlatform, at, || {
-                format!(
-                    "Setting platform to predefined {written} in FROM is redundant as this is the default behavior"
-                )
+                format!("Setting platform to predefined {written} in FROM is redundant as this is the default behavior")
             });
         }
     }

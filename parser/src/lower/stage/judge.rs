@@ -112,16 +112,15 @@ impl<'p> Builder<'p> {
         let chosen = current.state.image.config.shell.as_ref().is_some_and(|shell| !shell.is_empty());
         if !chosen && current.state.whole {
             self.warn(Rule::JSONArgsRecommended, keyword, || {
-                format!(
-                    "JSON arguments recommended for {keyword} to prevent unintended behavior related to OS signals"
-                )
+                format!("JSON arguments recommended for {keyword} to prevent unintended behavior related to OS signals")
             });
         }
     }
 
     /// The first `WORKDIR` of a stage and those below it.
     pub(in crate::lower) fn check_workdir(&mut self, current: &Current<'_>, dir: &str) {
-        let absolute = if current.state.platform.os == "windows" { is_absolute_there(dir) } else { dir.starts_with('/') };
+        let absolute =
+            if current.state.platform.os == "windows" { is_absolute_there(dir) } else { dir.starts_with('/') };
         if !current.state.workdir_set && !absolute && current.state.whole {
             self.warn(Rule::WorkdirRelativePath, dir, || {
                 format!("Relative workdir {} can have unexpected results if the base image changes", quoted(dir))
@@ -190,6 +189,11 @@ mod tests {
     #[test]
     fn absolute_on_windows() {
         assert!(is_absolute_there("C:\\a") && is_absolute_there("/a") && is_absolute_there("\\a"));
-        assert!(!is_absolute_there("a") && !is_absolute_there("C:a") && !is_absolute_there("D:\\a") && !is_absolute_there(""));
+        assert!(
+            !is_absolute_there("a")
+                && !is_absolute_there("C:a")
+                && !is_absolute_there("D:\\a")
+                && !is_absolute_there("")
+        );
     }
 }
