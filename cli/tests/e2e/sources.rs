@@ -1,7 +1,6 @@
 //! What a build takes from elsewhere: files of HTTP servers, Git repositories, whole contexts; secrets and agents.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
