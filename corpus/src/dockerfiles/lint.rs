@@ -23,11 +23,22 @@ pub(super) fn compare(case: &mut Case, row: &Value, file: &Dockerfile) {
         found.push((*line, (*rule).to_owned(), side.to_owned()));
     }
     case.differences("lint", found);
+    case.differences("lint.detail", details(row, &linted.warnings));
     let (theirs, ours) = (row.get("lint_err").filter(|error| !error.is_null()), linted.errors.first());
     let line = ours.map_or(1, |error| u64::from(error.span.first_line));
     let agree = theirs.is_some() == ours.is_some();
     let what = || crate::difference::told(theirs.unwrap_or(&Value::Null), &json!(ours.map(|error| &error.message)));
     case.differences("lint_err", if agree { Vec::new() } else { vec![(line, String::new(), what())] });
+}
+
+/// Users search for the words, too.
+fn details(row: &Value, warnings: &[Diagnostic]) -> Vec<(u64, String, String)> {
+    let detail = |warning: &Value| (theirs(warning).0, warning["detail"].as_str().unwrap_or_default().to_owned());
+    let theirs: BTreeSet<(u64, String)> = row["lint"].as_array().into_iter().flatten().map(detail).collect();
+    let own = |warning: &Diagnostic| ours(warning).map(|(line, _)| (line, warning.message.clone()));
+    let ours: BTreeSet<(u64, String)> = warnings.iter().filter_map(own).collect();
+    let differing = theirs.symmetric_difference(&ours);
+    differing.map(|(line, detail)| (*line, detail.clone(), "only one of the two says so".to_owned())).collect()
 }
 
 fn theirs(warning: &Value) -> (u64, &str) {

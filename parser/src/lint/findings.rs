@@ -17,6 +17,9 @@ use crate::{Diagnostic, Dockerfile, Span, place};
 /// More warnings than this are not kept.
 const MAX_WARNINGS: usize = 10_000;
 
+/// In longer instructions nothing is underlined: each warning would search all of it.
+const MAX_SEARCHED: u32 = 1 << 16;
+
 /// When BuildKit would come by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
@@ -88,11 +91,18 @@ impl Findings {
         findings
     }
 
-    pub fn error(&mut self, phase: Phase, error: Diagnostic) {
+    pub fn error(&mut self, phase: Phase, mut error: Diagnostic) {
         self.errors += 1;
         if self.errors <= MAX_ERRORS {
+            error.focus = error.focus.or_else(|| self.subject(&error));
             self.found.push((phase, Found::Error(error)));
         }
+    }
+
+    /// Where in the instruction the words are that a message names: its subject is in backticks.
+    fn subject(&self, error: &Diagnostic) -> Option<Span> {
+        let words = error.message.split('`').skip(1).step_by(2);
+        words.filter(|word| !word.is_empty()).find_map(|word| place::of_word(&self.source, error.span, word))
     }
 
     pub fn has_errors(&self) -> bool {
@@ -109,7 +119,8 @@ impl Findings {
         let source = self.source.clone();
         self.tell(phase, rule, at.node, || {
             let warning = Diagnostic::warning(rule.name(), at.span, detail());
-            match place::of_word(&source, at.span, at.word) {
+            let is_short = at.span.end - at.span.start <= MAX_SEARCHED;
+            match is_short.then(|| place::of_word(&source, at.span, at.word)).flatten() {
                 Some(focus) => warning.with_focus(focus),
                 None => warning,
             }

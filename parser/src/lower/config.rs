@@ -7,7 +7,7 @@ use super::ports::Port;
 use super::stage::{Builder, Current, Layer, Place, arguments};
 use super::{Step, history, refuse, signal};
 use crate::ast::{Pair, PairForm};
-use crate::expand::Variables;
+use crate::expand::{Noting, Variables};
 use crate::instruction::{Arg, CommandLine, Form, Healthcheck};
 use crate::text::Text;
 use crate::{Diagnostic, Span};
@@ -90,7 +90,10 @@ impl Builder<'_> {
     pub(super) fn expose(&mut self, current: &mut Current<'_>, written: &[Text], span: Span) -> Step<()> {
         let mut all = Vec::new();
         for text in written {
-            for word in expanded(self.settled.lexer.words(text, &current.state.env), span)? {
+            let noting = Noting::new(&current.state.env);
+            let words = self.settled.lexer.words(text, &noting);
+            self.doubt(current, &noting.into_missed());
+            for word in expanded(words, span)? {
                 let wrong = |message: String| Box::new(Diagnostic::error("InvalidPort", span, message));
                 let port = Port::parse(&word).map_err(wrong)?;
                 self.check_port(&port);

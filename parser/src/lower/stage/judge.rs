@@ -58,22 +58,25 @@ impl<'p> Builder<'p> {
 
     /// Variables that an expansion asked for and that are not set.
     pub(in crate::lower) fn unset(&mut self, current: &Current<'_>, names: BTreeSet<String>) {
-        for name in names {
-            if !current.state.whole {
-                self.subject.unsure = true;
-            } else if !current.state.declares(&name) && !NOT_IN_ENV.contains(&name.as_str()) {
-                self.undefined(current, &name);
-            }
+        self.doubt(current, &names);
+        let declared = |name: &String| current.state.declares(name) || NOT_IN_ENV.contains(&name.as_str());
+        for name in names.iter().filter(|name| current.state.whole && !declared(name)) {
+            self.undefined(current, name);
         }
+    }
+
+    /// The same where BuildKit does not warn of it. What is not set may be all the same, where not all is known.
+    pub(in crate::lower) fn doubt(&mut self, current: &Current<'_>, names: &BTreeSet<String>) {
+        self.subject.unsure |= !current.state.whole && !names.is_empty();
     }
 
     fn undefined(&mut self, current: &Current<'_>, name: &str) {
         let env = &current.state.env;
-        self.shared.compared += env.names().count();
-        let suggest = self.shared.compared <= MAX_COMPARISONS;
+        let suggest = self.shared.compared < MAX_COMPARISONS;
+        self.shared.compared += if suggest { env.names().count() } else { 0 };
         self.warn(Rule::UndefinedVar, &format!("${name}"), || {
             let detail = format!("Usage of undefined variable '${name}'");
-            match meant(name, env.names()).filter(|_| suggest) {
+            match suggest.then(|| meant(name, env.names())).flatten() {
                 Some(meant) => format!("{detail} (did you mean ${meant}?)"),
                 None => detail,
             }
