@@ -38,7 +38,8 @@ setup-demo:
 	@scripts/need mmdebstrap docker-registry skopeo curl npm=npm pip=python3-pip
 
 setup-test:
-	@scripts/need busybox=busybox-static docker-registry skopeo umoci buildah zstd xz=xz-utils bzip2 gcc git ssh-agent=openssh-client
+	@scripts/need busybox=busybox-static docker-registry skopeo umoci buildah zstd xz=xz-utils bzip2 gcc git ssh-agent=openssh-client \
+		qemu-aarch64-static=qemu-user-static
 
 setup-bench:
 	@scripts/need busybox=busybox-static hyperfine mmdebstrap buildah skopeo umoci crun runc bwrap=bubblewrap

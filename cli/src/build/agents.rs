@@ -140,3 +140,31 @@ impl Drop for Started {
         let _ = fs::remove_dir_all(&self.dir);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_held_by_an_agent_that_ends_with_the_build() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let key = dir.path().join("key");
+        let mut command = Command::new("ssh-keygen");
+        let made = command.args(["-q", "-t", "ed25519", "-N", "", "-C", "of a test", "-f"]).arg(&key);
+        assert!(made_by(made).status.success());
+        let agents = Agents::of(&[Agent { id: "a".to_owned(), paths: vec![key] }]).expect("started");
+        let socket = agents.sockets["a"].clone();
+        let list = made_by(Command::new("ssh-add").arg("-l").env("SSH_AUTH_SOCK", &socket));
+        assert!(String::from_utf8_lossy(&list.stdout).contains("of a test (ED25519)"), "{list:?}");
+        let both = [Agent { id: "b".to_owned(), paths: vec![socket.clone(), socket.clone()] }];
+        assert!(Agents::of(&both).is_err_and(|problem| problem.message.contains("a socket and something else")));
+        drop(agents);
+        assert!(!socket.exists());
+        let gone = [Agent { id: "c".to_owned(), paths: vec![socket] }];
+        assert!(Agents::of(&gone).is_err_and(|problem| problem.message.contains("the agent or key of `--ssh c`")));
+    }
+
+    fn made_by(command: &mut Command) -> std::process::Output {
+        command.output().expect("openssh-client is installed by `make test`")
+    }
+}
