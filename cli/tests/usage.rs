@@ -157,12 +157,12 @@ fn what_cannot_be_meant() {
     "#]],
     );
     check(
-        "build --platform linux/s390x .",
+        "build --platform amd46 .",
         &expect![[r#"
-        $ kiln build --platform linux/s390x .
+        $ kiln build --platform amd46 .
         -- stderr
-        ERROR: cannot work for the platform `linux/s390x`: this machine is `linux/amd64`
-        hint: leave out `--platform`, or do this on such a machine
+        ERROR: invalid platform: `amd46` is not a platform: neither an operating system nor an architecture has this name; write `os/architecture`, as in `linux/amd64`
+        hint: `--platform linux/amd64,linux/arm64`
         -- exit status: 2
     "#]],
     );
