@@ -71,6 +71,11 @@ pub enum Command {
     #[command(subcommand)]
     Cache(CacheCommand),
     /// Serve an editor: diagnostics, completion and more for Dockerfiles
+    ///
+    /// A language server on standard input and output: an editor starts it, and speaks the Language Server Protocol with it.
+    /// It gives diagnostics while you type (those of `kiln build --check`, as far as they need no image), completion, the
+    /// pages on instructions, definitions, references and renaming of stages and variables, an outline, and formatting.
+    /// It looks at the open files alone: no daemon, no network. How to set it up in an editor: docs/editors.md.
     Lsp(LspArgs),
     /// Say what this machine allows
     Doctor,
@@ -119,12 +124,6 @@ pub struct FsckArgs {
     pub fast: bool,
 }
 
-/// A language server for Dockerfiles, on standard input and output: an editor starts it, and speaks the Language Server
-/// Protocol with it.
-///
-/// It gives diagnostics while you type (those of `kiln build --check`, as far as they need no image), completion, the pages
-/// on instructions, definitions, references and renaming of stages and variables, an outline, and formatting. It looks at
-/// the open files alone: no daemon, no network. How to set it up in an editor: docs/editors.md.
 #[derive(Debug, clap::Args)]
 pub struct LspArgs {
     /// Speak on standard input and output, as it does anyway: editors say so
