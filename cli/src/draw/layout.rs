@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::drawing::{Drawing, Edge, GroupId, NodeId};
 
-pub const CARD: (i32, i32) = (304, 48);
+pub const CARD: (i32, i32) = (344, 48);
 /// Between the cards of a block.
 const GAP: i32 = 18;
 /// Round the cards of a stage, and above them for its name.

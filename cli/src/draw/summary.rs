@@ -10,6 +10,9 @@ use std::time::Duration;
 use super::drawing::{Drawing, Edge, NodeId, State};
 use crate::progress::seconds;
 
+/// What is shown as more than `0.0s`; less is no time.
+const LEAST: Duration = Duration::from_millis(50);
+
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
     pub steps: usize,
@@ -24,7 +27,7 @@ pub struct Summary {
     /// Steps whose time is not known.
     pub untimed: usize,
     pub slowest: Duration,
-    /// The nodes of the slowest path, each with the one before it; empty when no time is known.
+    /// The nodes of the slowest path, each with the one before it; empty when no step took any time.
     path: BTreeMap<NodeId, Option<NodeId>>,
 }
 
@@ -66,7 +69,7 @@ impl Summary {
         let parts: Vec<String> = [
             (self.cached, "cached"),
             (self.will_run, "will run"),
-            (self.unknown, "unknown until others ran"),
+            (self.unknown, "not known yet"),
             (self.fails, "will fail"),
         ]
         .into_iter()
@@ -81,7 +84,7 @@ impl Summary {
         format!("{steps}: {}", parts.join(", "))
     }
 
-    /// In a line: `slowest path: 12.3s of 14.1s in all`; `None` when no time is known.
+    /// In a line: `slowest path: 12.3s of 14.1s in all`; `None` when no step took any.
     pub fn times(&self) -> Option<String> {
         if self.path.is_empty() {
             return None;
@@ -107,7 +110,7 @@ fn slowest(drawing: &Drawing) -> (Duration, BTreeMap<NodeId, Option<NodeId>>) {
         chains.push((until.saturating_add(drawing.node(id).took.unwrap_or_default()), before));
     }
     let last = drawing.ids().max_by_key(|id| (chains[id.0].0, std::cmp::Reverse(*id)));
-    let Some(last) = last.filter(|id| !chains[id.0].0.is_zero()) else { return Default::default() };
+    let Some(last) = last.filter(|id| chains[id.0].0 >= LEAST) else { return Default::default() };
     let path = std::iter::successors(Some(last), |id| chains[id.0].1).map(|id| (id, chains[id.0].1)).collect();
     (chains[last.0].0, path)
 }

@@ -20,7 +20,7 @@ const LEGEND: i32 = 44;
 /// Room for the head and the legend.
 const LEAST_WIDTH: i32 = 640;
 /// How many letters a card has room for.
-const TITLE: usize = 39;
+const TITLE: usize = 44;
 
 /// `drawing` as a file of its own.
 pub fn svg(drawing: &Drawing) -> String {
@@ -169,7 +169,7 @@ impl Picture<'_> {
             (State::Here, "a source, here"),
             (State::Cached, "cached"),
             (State::WillRun, "will run"),
-            (State::Unknown, "unknown until its inputs ran"),
+            (State::Unknown, "not known before its inputs"),
             (State::Absent, "not here"),
             (State::Fails(String::new()), "will fail"),
         ];

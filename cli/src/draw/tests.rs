@@ -34,7 +34,6 @@ fn known(graph: &Graph) -> BTreeMap<VertexId, Known> {
     let mut known = BTreeMap::new();
     for id in graph.ids() {
         let (vertex, at) = (graph.vertex(id), id.index() as u64);
-        let size = Some(1234 * (at + 1));
         let changes = vertex.meta.name.ends_with("server server") || vertex.meta.name.ends_with("COPY . .");
         let state = match &vertex.op {
             Op::Source(_) => State::Here,
@@ -48,6 +47,12 @@ fn known(graph: &Graph) -> BTreeMap<VertexId, Known> {
             Op::File(_) => Some(Duration::from_millis(70)),
             Op::Source(_) | Op::Merge | Op::Diff => None,
         };
+        let size = match &vertex.op {
+            Op::Source(SourceOp::Image { .. }) => Some(74_800_000 + 9_100_000 * at),
+            Op::Exec(_) => Some(3_140_000 * at),
+            Op::File(_) => Some(1234 * at),
+            Op::Source(_) | Op::Merge | Op::Diff => None,
+        };
         known.insert(id, Known { size: size.filter(|_| state != State::WillRun), state, took });
     }
     known
@@ -56,7 +61,11 @@ fn known(graph: &Graph) -> BTreeMap<VertexId, Known> {
 fn drawing(dockerfile: &[u8]) -> Drawing {
     let parsed = parser::parse(dockerfile);
     let platform: Platform = "linux/amd64".parse().expect("valid");
-    let request = Request { platforms: vec![platform.clone()], build_platform: Some(platform), ..Request::default() };
+    let mut platforms = vec![platform.clone()];
+    if parsed.source.contains("$BUILDPLATFORM") {
+        platforms.push("linux/arm64".parse().expect("valid"));
+    }
+    let request = Request { platforms, build_platform: Some(platform), ..Request::default() };
     let lowered = lower(&parsed, &request, &Hub).expect("it can be built");
     let targets: Vec<VertexId> = lowered.images.iter().filter_map(|built| built.target).collect();
     trace(&lowered.graph, &targets, &known(&lowered.graph), ("Dockerfile", &parsed.source))
@@ -65,7 +74,7 @@ fn drawing(dockerfile: &[u8]) -> Drawing {
 #[test]
 fn small_dockerfiles() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/drawing");
-    for name in ["single", "stages", "hostile"] {
+    for name in ["single", "stages", "platforms", "hostile"] {
         let path = folder.join(name);
         let drawing = drawing(&fs::read(path.with_extension("dockerfile")).expect("it is there"));
         expect_file![path.with_extension("text")].assert_eq(&text::text(&drawing));
@@ -73,6 +82,13 @@ fn small_dockerfiles() {
         expect_file![path.with_extension("json")].assert_eq(&json::json(&drawing));
         is_whole(&drawing);
     }
+}
+
+#[test]
+fn the_picture_in_the_documentation_is_up_to_date() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let drawing = drawing(&fs::read(root.join("testdata/drawing/stages.dockerfile")).expect("it is there"));
+    expect_file![root.join("docs/graph.svg")].assert_eq(&svg::svg(&drawing));
 }
 
 /// Each form of the drawing shows each vertex and each edge once, and can be read.

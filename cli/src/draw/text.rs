@@ -34,7 +34,7 @@ pub fn text(drawing: &Drawing) -> String {
         let _ = writeln!(text, "{times} (* marks it)");
     }
     if summary.absent > 0 {
-        let _ = writeln!(text, "what is not here is asked for by a build; `--pull` asks for images now");
+        let _ = writeln!(text, "a build asks registries for images that are not here; with `--pull` this command does");
     }
     text
 }
