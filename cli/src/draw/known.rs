@@ -64,19 +64,27 @@ pub fn known(
         if image_unknown || graph.inputs(id).iter().any(|input| unsure.contains(input)) {
             unsure.insert(id);
         }
-        let layers = match (op, &look) {
-            (Op::Source(op), Look::Here) => match source(op) {
-                Some(Value::Snapshot(layers)) => Some(layers),
-                Some(Value::Local(_)) | None => None,
-            },
-            (_, Look::Hit { layers, .. }) => Some(layers.clone()),
-            _ => None,
+        let layers = match &look {
+            Look::Here => snapshot(op, &source),
+            Look::Hit { layers, .. } => Some(layers.clone()),
+            Look::Absent | Look::Miss { .. } | Look::Open { .. } | Look::Fails { .. } => None,
         };
         let size = layers.map(|layers| size(&build.store, &layers)).transpose()?.flatten();
         let (state, took) = told(look, unsure.contains(&id));
         known.insert(id, Known { state, took, size });
     }
     Ok(known)
+}
+
+/// The layers of an image that is here.
+fn snapshot(op: &Op, source: &dyn Fn(&SourceOp) -> Option<Value>) -> Option<Vec<LayerId>> {
+    match op {
+        Op::Source(op) => match source(op)? {
+            Value::Snapshot(layers) => Some(layers),
+            Value::Local(_) => None,
+        },
+        Op::Exec(_) | Op::File(_) | Op::Merge | Op::Diff => None,
+    }
 }
 
 fn told(look: Look, is_unsure: bool) -> (State, Option<std::time::Duration>) {

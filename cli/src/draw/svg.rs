@@ -164,7 +164,9 @@ impl Picture<'_> {
         (width > 0).then_some(width)
     }
 
+    /// Tells what the marks mean that are there.
     fn legend(&self, out: &mut String, y: i32) {
+        let mut x = MARGIN;
         let states = [
             (State::Here, "a source, here"),
             (State::Cached, "cached"),
@@ -173,38 +175,32 @@ impl Picture<'_> {
             (State::Absent, "not here"),
             (State::Fails(String::new()), "will fail"),
         ];
-        let mut x = MARGIN;
         for (state, label) in states {
-            let is_there = self.drawing.nodes.iter().any(|node| node.state.word() == state.word());
-            if is_there {
-                let _ = writeln!(
-                    out,
-                    "<g class=\"{}\"><circle class=\"dot\" cx=\"{}\" cy=\"{}\" r=\"4\"/><text class=\"facts\" x=\"{}\" \
-                     y=\"{y}\">{label}</text></g>",
-                    state.word(),
-                    x + 4,
-                    y - 4,
-                    x + 14
-                );
-                x += 32 + 7 * i32::try_from(label.len()).unwrap_or(0);
+            let word = state.word();
+            if self.drawing.nodes.iter().any(|node| node.state.word() == word) {
+                let (at, height) = (x + 4, y - 4);
+                let text = label_at(&mut x, y, 14, label);
+                let dot = format!("<circle class=\"dot\" cx=\"{at}\" cy=\"{height}\" r=\"4\"/>");
+                let _ = writeln!(out, "<g class=\"{word}\">{dot}</g>{text}");
             }
         }
-        for (kind, label) in
-            [(EdgeKind::Base, "built on"), (EdgeKind::Copy, "copied from"), (EdgeKind::Mount, "mounted")]
-        {
+        let kinds = [(EdgeKind::Base, "built on"), (EdgeKind::Copy, "copied from"), (EdgeKind::Mount, "mounted")];
+        for (kind, label) in kinds {
             if self.drawing.edges.iter().any(|edge| edge.kind == kind) {
-                let _ = writeln!(
-                    out,
-                    "<path class=\"edge {}\" d=\"M{x} {y1}h22\" marker-end=\"url(#arrow)\"/><text class=\"facts\" x=\"{}\" \
-                     y=\"{y}\">{label}</text>",
-                    kind.word(),
-                    x + 28,
-                    y1 = y - 4
-                );
-                x += 46 + 7 * i32::try_from(label.len()).unwrap_or(0);
+                let line = format!("M{x} {}h22", y - 4);
+                let text = label_at(&mut x, y, 28, label);
+                let kind = kind.word();
+                let _ = writeln!(out, "<path class=\"edge {kind}\" d=\"{line}\" marker-end=\"url(#arrow)\"/>{text}");
             }
         }
     }
+}
+
+/// A word of the legend, so far right of its mark at `x`; the next mark's `x` comes after it.
+fn label_at(x: &mut i32, y: i32, indent: i32, label: &str) -> String {
+    let text = format!("<text class=\"facts\" x=\"{}\" y=\"{y}\">{label}</text>", *x + indent);
+    *x += indent + 20 + 7 * i32::try_from(label.len()).unwrap_or(0);
+    text
 }
 
 /// `2/5 · cached · 1.2s · 30kB`

@@ -13,6 +13,7 @@ use parser::lower::{BaseImage, ImageError, Images, Request, lower};
 use proptest::prelude::*;
 
 use super::drawing::{Drawing, State};
+use super::layout::{CARD, Frame, Layout, layout};
 use super::trace::{Known, trace};
 use super::{dot, json, page, svg, text};
 
@@ -133,6 +134,28 @@ fn is_whole(drawing: &Drawing) {
     assert!(text.lines().all(|line| super::words::width(line) <= 100), "{text}");
 }
 
+fn nothing_overlaps(drawing: &Drawing) {
+    let Layout { size, cards, frames, .. } = layout(drawing);
+    let overlap = |one: (i32, i32), other: (i32, i32), (width, height): (i32, i32)| {
+        (one.0 - other.0).abs() < width && (one.1 - other.1).abs() < height
+    };
+    for (at, card) in cards.iter().enumerate() {
+        assert!(
+            card.0 >= 0 && card.1 >= 0 && card.0 + CARD.0 <= size.0 && card.1 + CARD.1 <= size.1,
+            "{card:?} {size:?}"
+        );
+        assert!(cards[..at].iter().all(|other| !overlap(*card, *other, CARD)), "{cards:?}");
+    }
+    for (at, frame) in frames.iter().enumerate() {
+        let is_clear = |other: &Frame| {
+            frame.corner.0 != other.corner.0
+                || frame.corner.1 >= other.corner.1 + other.size.1
+                || other.corner.1 >= frame.corner.1 + frame.size.1
+        };
+        assert!(frames[..at].iter().all(is_clear), "{frames:?}");
+    }
+}
+
 /// A vertex with two inputs at most; what it is called comes from anybody.
 type Made = (String, String, Option<(usize, usize)>, Option<u64>);
 
@@ -166,7 +189,9 @@ proptest! {
     ) {
         let (graph, known) = graph_of(&vertices);
         let targets: Vec<VertexId> = graph.ids().collect();
-        is_whole(&trace(&graph, &targets, &known, ("<Dockerfile>\u{7}", "")));
+        let drawing = trace(&graph, &targets, &known, ("<Dockerfile>\u{7}", ""));
+        is_whole(&drawing);
+        nothing_overlaps(&drawing);
     }
 }
 
