@@ -206,6 +206,11 @@ impl<'a> Build<'a> {
         {
             self.view.update(task, Update::Warning { message: &mistakes::warning(warning) });
         }
+        let build_arg = self.request.build_args.get("BUILDKIT_SYNTAX").map(String::as_str);
+        if let Some(other) = parser::other_front_end(&text.bytes, build_arg) {
+            let message = format!("the front end `{other}` is not run: the file is read as a Dockerfile");
+            self.view.update(task, Update::Warning { message: &message });
+        }
         self.view.update(task, Update::Done);
         if dockerfile.has_errors() {
             return Err(mistakes::problem(&dockerfile.diagnostics, &text.name, &dockerfile.source));

@@ -91,6 +91,22 @@ pub fn detect_syntax(file: &[u8]) -> Option<(String, u32)> {
     })
 }
 
+/// The front end that a build asks for, if it is another than that of Dockerfiles: ours does its work all the same.
+///
+/// `build_arg` is `BUILDKIT_SYNTAX`, which goes before what the file says. The front end of Dockerfiles may come from any
+/// registry, in any version and channel: `docker/dockerfile:1`, `mirror.example/dockerfile-upstream:master`.
+pub fn other_front_end(file: &[u8], build_arg: Option<&str>) -> Option<String> {
+    let asked = match build_arg.map(str::trim).filter(|asked| !asked.is_empty()) {
+        Some(asked) => asked.split(' ').next().unwrap_or_default().to_owned(),
+        None => detect_syntax(file)?.0,
+    };
+    let known = asked.parse::<oci::Reference>().is_ok_and(|image| {
+        let name = image.repository().rsplit('/').next().unwrap_or_default();
+        name == "dockerfile" || name.starts_with("dockerfile-")
+    });
+    (!known).then_some(asked)
+}
+
 fn in_comments(text: &str, comment: &str, skipped: u32) -> Option<(String, u32)> {
     let (value, line) = first(text, comment, DirectiveName::Syntax)?;
     Some((value.to_owned(), line.number + skipped))
@@ -171,5 +187,17 @@ mod tests {
         assert_eq!(found("{\"syntax\": \"a\", \"x\": 1}"), Some(("a".into(), 1)));
         assert_eq!(found("FROM x\n# syntax=a"), None);
         assert_eq!(found("\u{feff}# syntax=a"), Some(("a".into(), 1)));
+    }
+
+    #[test]
+    fn front_ends_that_are_not_ours() {
+        let asked = |file: &str, build_arg| other_front_end(file.as_bytes(), build_arg);
+        for ours in ["docker/dockerfile", "docker/dockerfile:1.7-labs", "docker.io/docker/dockerfile-upstream:master"] {
+            assert_eq!(asked(&format!("# syntax={ours}\nFROM a\n"), None), None, "{ours}");
+        }
+        assert_eq!(asked("FROM a\n", None), None);
+        assert_eq!(asked("# syntax=team/mockerfile:1 x\n", None).as_deref(), Some("team/mockerfile:1"));
+        assert_eq!(asked("# syntax=docker/dockerfile\n", Some("other x")).as_deref(), Some("other"));
+        assert_eq!(asked("# syntax=other\n", Some("docker/dockerfile:1")), None);
     }
 }

@@ -30,7 +30,7 @@ mod tree;
 
 pub use ast::{Heredoc, Node, Tree};
 pub use diagnostic::{Diagnostic, Severity, Span};
-pub use directive::detect_syntax;
+pub use directive::{detect_syntax, other_front_end};
 pub use instruction::{Command, Instruction, Stage};
 pub use keyword::Keyword;
 pub use text::Text;

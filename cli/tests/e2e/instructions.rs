@@ -104,6 +104,30 @@ fn copy_from_a_stage() {
 }
 
 #[test]
+fn a_linked_copy_takes_the_place_of_a_link() {
+    check(
+        &[
+            (
+                "Dockerfile",
+                "# syntax=docker/dockerfile:1\nFROM busybox\nRUN mkdir /real && ln -s real /dir\nCOPY --link f /dir/f\n",
+            ),
+            ("f", "f\n"),
+        ],
+        expect![[r#"
+            Env: ["PATH=/bin"]
+            Cmd: ["sh"]
+            ArgsEscaped: true
+            WorkingDir: "/"
+            > RUN /bin/sh -c mkdir /real && ln -s real /dir # buildkit
+            > COPY f /dir/f # buildkit
+            /dir dir 755 0:0
+            /dir/f file 644 0:0 2 "f\n"
+            /real dir 755 0:0
+        "#]],
+    );
+}
+
+#[test]
 fn add_unpacks_archives() {
     let kiln = Kiln::with_busybox();
     for name in ["a.tar.gz", "a.tar.zst", "a.tar.bz2", "a.tar.xz"] {
