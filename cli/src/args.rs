@@ -38,6 +38,10 @@ pub struct Global {
     /// Directory of the store [default: $KILN_ROOT, else $XDG_DATA_HOME/kiln, for root /var/lib/kiln]
     #[arg(long, value_name = "DIR", global = true)]
     pub root: Option<PathBuf>,
+
+    /// Tell more: of each warning its place and its reason
+    #[arg(short = 'D', long, global = true)]
+    pub debug: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -77,6 +81,8 @@ pub enum Command {
     /// pages on instructions, definitions, references and renaming of stages and variables, an outline, and formatting.
     /// It looks at the open files alone: no daemon, no network. How to set it up in an editor: docs/editors.md.
     Lsp(LspArgs),
+    /// List the checks of `kiln build --check`, or explain one
+    Checks(ChecksArgs),
     /// Say what this machine allows
     Doctor,
     /// Show the version
@@ -133,6 +139,13 @@ pub struct LspArgs {
     /// The editor's process, which some say
     #[arg(long = "clientProcessId", hide = true)]
     client: Option<u32>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ChecksArgs {
+    /// The rule to explain
+    #[arg(value_name = "RULE")]
+    pub rule: Option<String>,
 }
 
 impl ImageCommand {

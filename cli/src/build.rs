@@ -2,7 +2,9 @@
 //! a module of its own; this one only says in which order.
 
 mod agents;
+mod answer;
 mod bases;
+pub mod call;
 mod context;
 mod excerpt;
 pub mod export;
@@ -11,13 +13,15 @@ mod given;
 mod image;
 pub mod input;
 mod metadata;
-mod mistakes;
+pub mod mistakes;
 mod named;
 pub mod output;
 mod remote;
 pub mod request;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use cache::Store;
@@ -25,13 +29,13 @@ use cache::contexts::StatFile;
 use graph::VertexId;
 use oci::LayerId;
 use oci::manifest::Descriptor;
-use parser::Dockerfile;
 use parser::lower::{self, CONTEXT, Lowered};
+use parser::{Diagnostic, Dockerfile};
 use runner::context::Context;
 use runner::executor::{Given, LocalExecutor};
 use runner::remote::{Access, Remotes};
 use runner::source::{Images, Pull};
-use solver::port::{Progress as _, Update, Value};
+use solver::port::{Progress as _, TaskId, Update, Value};
 use solver::{Options, Ports, Solved, Step};
 
 use crate::args::Global;
@@ -44,18 +48,23 @@ use crate::{paths, terminal};
 use agents::Agents;
 use image::{Made, Parts};
 use input::Input;
+use mistakes::{Detail, Source};
 use output::Output;
 use remote::Fetcher;
 use request::{ContextFrom, Request};
 
-pub fn run(args: BuildArgs, global: Global) -> Result<(), Problem> {
+pub fn run(args: BuildArgs, global: Global) -> Result<ExitCode, Problem> {
     let request = Request::new(args, &|name| std::env::var(name).ok())?;
     request.outputs.iter().try_for_each(export::check)?;
     let store = Arc::new(Store::open(&paths::store_root(global.root)?)?);
     named::check(&request.contexts)?;
     let tools = Tools::new(&request, store)?;
     let input = Input::read(&request, &tools.fetcher())?;
-    let build = Build::new(&request, &input, tools);
+    let detail = if global.debug { Detail::Full } else { Detail::Short };
+    let build = Build { detail, ..Build::new(&request, &input, tools) };
+    if let Some(call) = request.call {
+        return build.answer(call);
+    }
     let result = build.run();
     let end = match &result {
         Ok(_) => End::Finished,
@@ -70,7 +79,7 @@ pub fn run(args: BuildArgs, global: Global) -> Result<(), Problem> {
     {
         terminal::say(&format!("{id}\n"))?;
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What a build works with from its first file on.
@@ -121,6 +130,10 @@ pub struct Build<'a> {
     interrupts: Interrupts,
     remotes: Arc<Remotes>,
     _agents: Agents,
+    /// The task of reading the Dockerfile, once that is begun: warnings are its.
+    definition: Cell<Option<TaskId>>,
+    /// Of warnings.
+    detail: Detail,
 }
 
 /// What the graph came to.
@@ -133,12 +146,13 @@ struct Outcome {
 impl<'a> Build<'a> {
     pub fn new(request: &'a Request, input: &'a Input, tools: Tools) -> Self {
         let Tools { store, view, images, interrupts, remotes, _agents } = tools;
-        Self { request, input, store, view, images, interrupts, remotes, _agents }
+        let (definition, detail) = (Cell::default(), Detail::Short);
+        Self { request, input, store, view, images, interrupts, remotes, _agents, definition, detail }
     }
 
     /// What it came to, and the descriptor of the manifest or index where an output wanted one.
     fn run(&self) -> Result<(Made, Option<Descriptor>), Problem> {
-        let dockerfile = self.parse()?;
+        let dockerfile = self.read();
         let lowered = self.lower(&dockerfile)?;
         let executor = self.executor(&lowered)?;
         self.interrupts.be_orderly();
@@ -195,48 +209,62 @@ impl<'a> Build<'a> {
     }
 
     pub fn parse(&self) -> Result<Dockerfile, Problem> {
+        let dockerfile = self.read();
+        match dockerfile.has_errors() {
+            true => Err(self.told(&dockerfile.diagnostics, &dockerfile)),
+            false => Ok(dockerfile),
+        }
+    }
+
+    /// What could be understood.
+    fn read(&self) -> Dockerfile {
         let text = &self.input.dockerfile;
         let task = self.view.begin(&format!("[internal] load build definition from {}", text.name));
         self.view.update(task, Update::Started);
         let dockerfile = parser::parse(&text.bytes);
         let length = text.bytes.len() as u64;
         self.view.update(task, Update::Bytes { what: "transferring dockerfile:", current: length, total: None });
-        for warning in
-            dockerfile.diagnostics.iter().filter(|diagnostic| diagnostic.severity == parser::Severity::Warning)
-        {
-            self.view.update(task, Update::Warning { message: &mistakes::warning(warning) });
-        }
         let build_arg = self.request.build_args.get("BUILDKIT_SYNTAX").map(String::as_str);
         if let Some(other) = parser::other_front_end(&text.bytes, build_arg) {
             let message = format!("the front end `{other}` is not run: the file is read as a Dockerfile");
             self.view.update(task, Update::Warning { message: &message });
         }
         self.view.update(task, Update::Done);
-        if dockerfile.has_errors() {
-            return Err(mistakes::problem(&dockerfile.diagnostics, &text.name, &dockerfile.source));
+        self.definition.set(Some(task));
+        dockerfile
+    }
+
+    /// Tells of broken rules: where the Dockerfile is read, and once more when all is over.
+    fn tell(&self, dockerfile: &Dockerfile, warnings: &[Diagnostic]) {
+        if let Some(task) = self.definition.get() {
+            for warning in warnings {
+                self.view.update(task, Update::Warning { message: &mistakes::warning(warning) });
+            }
         }
-        Ok(dockerfile)
+        let source = Source { name: &self.input.dockerfile.name, text: &dockerfile.source };
+        self.view.say_at_end(mistakes::list(warnings, source, self.detail));
     }
 
     pub fn lower(&self, dockerfile: &Dockerfile) -> Result<Lowered, Problem> {
         let pull = if self.request.pull { Pull::Always } else { Pull::Missing };
         let bases = bases::Bases::new(&self.images, &self.view, &self.store, pull);
-        bases.ask_for(&lower::bases(dockerfile, &self.lower_request()));
+        bases.ask_for(&lower::bases(dockerfile, &self.lower_request()?));
         self.lower_on(dockerfile, &bases)
     }
 
     /// [`Build::lower`] with what `images` says of images.
     pub fn lower_on(&self, dockerfile: &Dockerfile, images: &dyn lower::Images) -> Result<Lowered, Problem> {
-        let lowered = lower::lower(dockerfile, &self.lower_request(), images);
-        lowered.map_err(|mistakes| self.told(&mistakes, dockerfile))
+        let lowered = lower::lower_and_lint(dockerfile, &self.lower_request()?, images);
+        self.tell(dockerfile, lowered.as_ref().map_or_else(|linted| &linted.warnings, |lowered| &lowered.warnings));
+        lowered.map_err(|linted| self.told(&linted.errors, dockerfile))
     }
 
-    fn told(&self, mistakes: &[parser::Diagnostic], dockerfile: &Dockerfile) -> Problem {
+    fn told(&self, mistakes: &[Diagnostic], dockerfile: &Dockerfile) -> Problem {
         mistakes::problem(mistakes, &self.input.dockerfile.name, &dockerfile.source)
     }
 
-    fn lower_request(&self) -> lower::Request {
-        lower::Request {
+    fn lower_request(&self) -> Result<lower::Request, Problem> {
+        Ok(lower::Request {
             platforms: self.request.platforms.clone(),
             entitlements: self.request.entitlements.clone(),
             target: self.request.target.clone(),
@@ -250,8 +278,9 @@ impl<'a> Build<'a> {
             },
             source_date_epoch: self.request.source_date_epoch,
             contexts: self.request.contexts.lowering.clone(),
+            ignored: self.input.ignore.as_ref().map(context::ignore).transpose()?,
             ..lower::Request::default()
-        }
+        })
     }
 
     pub fn executor(&self, lowered: &Lowered) -> Result<LocalExecutor, Problem> {

@@ -2,6 +2,7 @@
 
 mod args;
 mod build;
+mod checks;
 mod doctor;
 mod draw;
 mod find;
@@ -58,7 +59,7 @@ fn carry_out(kiln: Kiln) -> Result<ExitCode, Problem> {
         command => command,
     };
     match command {
-        Command::Build(args) => build::run(*args, global)?,
+        Command::Build(args) => return build::run(*args, global),
         Command::Graph(args) => draw::run(*args, global)?,
         Command::Run(args) => return run::run(&args, &store(global)?),
         Command::Images(args) => images::run(&args, &store(global)?)?,
@@ -71,6 +72,7 @@ fn carry_out(kiln: Kiln) -> Result<ExitCode, Problem> {
         Command::Save(args) => save::run(&args, store(global)?)?,
         Command::Cache(CacheCommand::Fsck(args)) => fsck::run(&args, &store(global)?)?,
         Command::Lsp(_) => return lsp::run(),
+        Command::Checks(args) => checks::run(&args)?,
         Command::Doctor => doctor::run(&store(global)?)?,
         Command::Version => terminal::say(&format!("kiln {}\n", env!("CARGO_PKG_VERSION")))?,
         // Made into one of the others above.

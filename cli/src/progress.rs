@@ -63,6 +63,8 @@ struct Inner {
     renderer: Renderer,
     out: Box<dyn Write + Send>,
     open: bool,
+    /// What is said below the last of it, for people only.
+    last: String,
 }
 
 enum Renderer {
@@ -85,7 +87,7 @@ impl View {
             Mode::RawJson => Renderer::RawJson(rawjson::RawJson::new(SystemTime::now())),
             Mode::Quiet => Renderer::Quiet,
         };
-        let inner = Inner { tasks: Tasks::default(), renderer, out, open: true };
+        let inner = Inner { tasks: Tasks::default(), renderer, out, open: true, last: String::new() };
         let shared = Arc::new(Shared { inner: Mutex::new(inner), closed: Condvar::new(), began: Instant::now() });
         let drawer = (mode == Mode::Tty).then(|| {
             let shared = Arc::clone(&shared);
@@ -129,6 +131,11 @@ impl View {
             Err(error) => self.update(task, Update::Failed { message: &error.to_string() }),
         }
         result
+    }
+
+    /// Says `text` when the view is closed, to people.
+    pub fn say_at_end(&self, text: String) {
+        self.shared.lock().last = text;
     }
 
     /// A line of a task that is no output of a process: `writing image sha256:… done`.
@@ -199,9 +206,13 @@ impl Inner {
     }
 
     fn finish(&mut self, end: End, now: Duration) {
-        let Renderer::Tty(tty) = &mut self.renderer else { return };
-        let text = tty.last_frame(&self.tasks, end, now, terminal::size());
-        self.write(&text);
+        let frame = match &mut self.renderer {
+            Renderer::Tty(tty) => tty.last_frame(&self.tasks, end, now, terminal::size()),
+            Renderer::Plain(_) => String::new(),
+            Renderer::RawJson(_) | Renderer::Quiet => return,
+        };
+        let last = std::mem::take(&mut self.last);
+        self.write(&(frame + &last));
     }
 
     /// A view that nobody can read any more (a closed pipe) is no reason to stop the work.

@@ -2,6 +2,11 @@
 
 /// `rows` below `headings`, ready to be printed.
 pub fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+    columns(headings, rows, 10, 3)
+}
+
+/// The same with columns that are `least` wide and `apart`.
+pub fn columns<const N: usize>(headings: [&str; N], rows: &[[String; N]], least: usize, apart: usize) -> String {
     let mut widths = headings.map(str::len);
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -12,7 +17,7 @@ pub fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> Strin
     for row in std::iter::once(headings.map(str::to_owned)).chain(rows.iter().cloned()) {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(widths) {
-            let width = (width + 3).max(10);
+            let width = (width + apart).max(least);
             line += &format!("{cell:width$}");
         }
         text += line.trim_end();

@@ -4,6 +4,7 @@ mod e2e {
     pub mod harness;
 
     mod caching;
+    mod checks;
     mod corpus;
     mod crash;
     mod flags;

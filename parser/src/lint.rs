@@ -8,6 +8,7 @@
 mod checks;
 mod file;
 mod findings;
+mod own;
 mod rule;
 pub(crate) mod words;
 

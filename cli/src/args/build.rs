@@ -11,7 +11,8 @@ use std::path::PathBuf;
                         Examples:\n  kiln build -t app:1.0 .\n  kiln build -f deploy/Dockerfile --target test .\n  \
                         kiln build --build-arg VERSION=3 -o type=oci,dest=app.tar .\n  \
                         kiln build --platform linux/amd64,linux/arm64 -t app .\n  \
-                        kiln build --secret id=npmrc,src=$HOME/.npmrc .\n  kiln build - < Dockerfile"
+                        kiln build --secret id=npmrc,src=$HOME/.npmrc .\n  kiln build - < Dockerfile\n  \
+                        kiln build --check .\n  kiln build --call=check,format=sarif . > checks.sarif"
 )]
 pub struct BuildArgs {
     /// Name the image; may be given several times
@@ -56,6 +57,15 @@ pub struct BuildArgs {
     /// Add a line to /etc/hosts in RUN steps; `host-gateway` is this machine's address
     #[arg(long = "add-host", value_name = "NAME:IP")]
     pub add_hosts: Vec<String>,
+
+    /// What to do: `build`, or answer one of `check`, `outline`, `targets`; with `,format=json`, or `,format=sarif` of a
+    /// check; with `,ignorestatus=true` warnings are no failure
+    #[arg(long, alias = "print", value_name = "METHOD[,KEY=VALUE]", default_value = "build")]
+    pub call: String,
+
+    /// Say what is wrong or doubtful in the Dockerfile, and build nothing: `--call=check`
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub check: Option<bool>,
 
     /// Put the result into the store, as without it
     #[arg(long, hide = true)]

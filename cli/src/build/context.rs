@@ -17,6 +17,12 @@ use runner::context::{IgnoreRules, Verdict};
 use super::input::Text;
 use crate::report::{Problem, reason};
 
+/// What an ignore file says.
+pub fn ignore(text: &Text) -> Result<Ignore, Problem> {
+    Ignore::parse(&String::from_utf8_lossy(&text.bytes))
+        .map_err(|error| Problem::build(format!("failed to solve: failed to read {}: {error}", text.name)))
+}
+
 /// An ignore file's rules, asked path by path.
 pub struct Rules {
     /// The file's name, for messages.
@@ -29,12 +35,7 @@ impl Rules {
     pub fn new(text: Option<&Text>) -> Result<Self, Problem> {
         let (name, ignore) = match text {
             None => (String::new(), Ignore::default()),
-            Some(text) => {
-                let ignore = Ignore::parse(&String::from_utf8_lossy(&text.bytes)).map_err(|error| {
-                    Problem::build(format!("failed to solve: failed to read {}: {error}", text.name))
-                })?;
-                (text.name.clone(), ignore)
-            }
+            Some(text) => (text.name.clone(), ignore(text)?),
         };
         Ok(Self { name, ignore, scopes: RwLock::default() })
     }

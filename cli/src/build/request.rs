@@ -22,6 +22,7 @@ pub use named::NamedContexts;
 pub use secret::{Secret, SecretFrom};
 pub use ssh::Agent;
 
+use super::call::Call;
 use super::output::{self, Form, Output};
 use crate::args::build::{BuildArgs, BuildNetwork};
 use crate::progress;
@@ -54,6 +55,8 @@ pub struct Request {
     pub metadata_file: Option<PathBuf>,
     /// Seconds since 1970 that stand for every time in the image.
     pub source_date_epoch: Option<i64>,
+    /// What is asked instead of a build.
+    pub call: Option<Call>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +97,7 @@ impl Request {
             dockerfile,
             context,
             target: definition.target,
+            call: if args.check == Some(true) { Some(Call::CHECK) } else { Call::parse(&args.call)? },
             labels: args.labels.iter().map(|label| labelled(label)).collect::<Result<_, _>>()?,
             no_cache: no_cache(definition.no_cache, &definition.no_cache_filter),
             pull: definition.pull,

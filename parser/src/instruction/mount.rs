@@ -316,7 +316,7 @@ fn sharing(value: &str, field: &str) -> Result<Sharing, MountError> {
 }
 
 /// The spellings that Go takes.
-pub(crate) fn boolean(value: &str) -> Option<bool> {
+pub fn boolean(value: &str) -> Option<bool> {
     match value {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),

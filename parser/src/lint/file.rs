@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::iter::once;
 
 use super::findings::{At, Findings, Phase};
+use super::own;
 use super::rule::Rule;
 use crate::ast::{Args, Node};
 use crate::keyword::Keyword;
@@ -27,6 +28,7 @@ pub(crate) fn check(dockerfile: &Dockerfile, findings: &mut Findings) {
     instructions(dockerfile, &errors, findings);
     stage_names(dockerfile, findings);
     casing(dockerfile, findings);
+    own::check(dockerfile, findings);
 }
 
 /// Instruction by instruction: what is said of it before it is understood, its mistakes, what is said of it then.

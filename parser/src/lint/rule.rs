@@ -172,6 +172,22 @@ rules! {
         "An `EXPOSE` should have neither an address nor a host port; it will become an error";
     InvalidUtf8, "invalid-utf8", Always, Kiln,
         "A Dockerfile should be UTF-8";
+    CmdIgnored, "cmd-ignored", Always, Kiln,
+        "A `CMD` should not stand beside an `ENTRYPOINT` for the shell that does not use it";
+    CdWithoutEffect, "cd-without-effect", Always, Kiln,
+        "A `RUN` should not only change its directory, since the next one begins in the `WORKDIR` again";
+    EnvUsedWhereSet, "env-used-where-set", Always, Kiln,
+        "An `ENV` should not use a variable that it sets itself, since it gets the old value";
+    UnpinnedImage, "unpinned-image", Asked, Kiln,
+        "A `FROM` should name a version of its image, and not `latest`";
+    AddInsteadOfCopy, "add-instead-of-copy", Asked, Kiln,
+        "Plain files should be copied by `COPY`, since `ADD` fetches and unpacks";
+    RootUser, "root-user", Asked, Kiln,
+        "The last `USER` should not be root";
+    RelativeDestination, "relative-destination", Asked, Kiln,
+        "A relative destination should have a `WORKDIR` before it, since it depends on the base image";
+    SeveralSourcesNoSlash, "several-sources-no-slash", Asked, Kiln,
+        "The destination of several sources should end in `/`, so that it is a directory";
 }
 
 #[cfg(test)]
