@@ -116,16 +116,18 @@ mod tests {
     fn a_page_is_named_once() {
         let source = Source { name: "Dockerfile", text: TEXT };
         assert_eq!(list(&[], source, Detail::Full), "");
+        // The first line is there for the indentation: all others have some.
         expect![[r#"
+            #1 DONE
 
              3 warnings found (use kiln --debug to expand):
              - StageNameCasing: Stage name 'One' should be lowercase (line 1)
                docs/checks/stage-name-casing.md
              - StageNameCasing: Stage name 'Two' should be lowercase (line 2)
-             - MaintainerDeprecated: Maintainer instruction is deprecated in favor of using label (line 3)
+             - MaintainerDeprecated: Maintainer instruction is deprecated (line 3)
                docs/checks/maintainer-deprecated.md
         "#]]
-        .assert_eq(&list(&warnings(), source, Detail::Short));
+        .assert_eq(&format!("#1 DONE\n{}", list(&warnings(), source, Detail::Short)));
         expect![[r#"
 
              1 warning found:
