@@ -112,8 +112,8 @@ impl fmt::Display for Platform {
         if let Some(version) = &self.os_version {
             write!(f, "({version})")?;
         }
-        write!(f, "/{}", self.architecture)?;
-        self.variant.iter().try_for_each(|variant| write!(f, "/{variant}"))
+        let parts = [Some(&self.architecture), self.variant.as_ref()];
+        parts.into_iter().flatten().flat_map(|part| ["/", part]).try_for_each(|text| f.write_str(text))
     }
 }
 

@@ -46,6 +46,11 @@ pub struct ReferenceError {
 }
 
 impl Reference {
+    /// Whether `text` is one.
+    pub fn is_valid(text: &str) -> bool {
+        parse(text).is_ok()
+    }
+
     /// `docker.io`, `localhost:5000`, …
     pub fn registry(&self) -> &str {
         &self.registry
@@ -75,7 +80,10 @@ impl Reference {
     /// It always means the same when it is read again, so `docker.io` stays where the rest would be taken for a
     /// registry of its own (`docker.io/my.team/app`).
     pub fn familiar(&self) -> String {
-        self.named(&self.familiar_name())
+        let mut text = self.familiar_name();
+        // Writing to a string cannot fail.
+        _ = self.write_version(&mut text);
+        text
     }
 
     /// [`Reference::familiar`] without tag and digest: the `REPOSITORY` column of `docker images`.
@@ -90,17 +98,15 @@ impl Reference {
         }
     }
 
-    fn named(&self, name: &str) -> String {
-        let mut text = name.to_owned();
+    /// The tag and the digest, as they stand behind a name.
+    fn write_version(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         if let Some(tag) = &self.tag {
-            text.push(':');
-            text.push_str(tag);
+            [":", tag].into_iter().try_for_each(|part| out.write_str(part))?;
         }
-        if let Some(digest) = &self.digest {
-            text.push('@');
-            text.push_str(&digest.to_string());
+        match &self.digest {
+            Some(digest) => ["@sha256:", &digest.hex()].into_iter().try_for_each(|part| out.write_str(part)),
+            None => Ok(()),
         }
-        text
     }
 }
 
@@ -108,18 +114,35 @@ impl FromStr for Reference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        parse(text).map_err(|reason| ReferenceError { text: excerpt(text), reason })
+        let parts = parse(text).map_err(|reason| ReferenceError { text: excerpt(text), reason })?;
+        Ok(Reference {
+            registry: parts.registry.to_owned(),
+            repository: [parts.organisation, parts.repository].concat(),
+            tag: parts.tag.map(str::to_owned),
+            digest: parts.digest,
+        })
     }
 }
 
 /// The whole name: `docker.io/library/node:latest`, with `@sha256:…` where there is one.
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.named(&format!("{}/{}", self.registry, self.repository)))
+        [&self.registry, "/", &self.repository].into_iter().try_for_each(|part| f.write_str(part))?;
+        self.write_version(f)
     }
 }
 
-fn parse(text: &str) -> Result<Reference, &'static str> {
+/// What a text means, as far as it is part of it.
+struct Parts<'t> {
+    registry: &'t str,
+    /// Stands before the repository.
+    organisation: &'static str,
+    repository: &'t str,
+    tag: Option<&'t str>,
+    digest: Option<Digest>,
+}
+
+fn parse(text: &str) -> Result<Parts<'_>, &'static str> {
     if text.is_empty() {
         return Err("it is empty");
     }
@@ -142,16 +165,18 @@ fn parse(text: &str) -> Result<Reference, &'static str> {
         Some((repository, tag)) => (repository, Some(tag)),
         None => (rest, None),
     };
-    check_registry(registry)?;
+    if registry != HUB {
+        check_registry(registry)?;
+    }
     check_repository(repository)?;
     tag.map_or(Ok(()), check_tag)?;
-    let official = registry == HUB && !repository.contains('/');
-    let repository = if official { format!("{HUB_OFFICIAL}{repository}") } else { repository.to_owned() };
-    if repository.len() > MAX_REPOSITORY {
+    let is_official = registry == HUB && !repository.contains('/');
+    let organisation = if is_official { HUB_OFFICIAL } else { "" };
+    if organisation.len() + repository.len() > MAX_REPOSITORY {
         return Err("a repository name has 255 characters at most");
     }
     let tag = tag.or(if digest.is_none() { Some(DEFAULT_TAG) } else { None });
-    Ok(Reference { registry: registry.to_owned(), repository, tag: tag.map(str::to_owned), digest })
+    Ok(Parts { registry, organisation, repository, tag, digest })
 }
 
 /// Splits a name into its registry and the rest, if what stands before the first `/` is a registry.
@@ -227,8 +252,9 @@ fn check_part(part: &str) -> Result<(), &'static str> {
     if !part.starts_with(is_word) || !part.ends_with(is_word) {
         return Err("a part of a repository name begins and ends with a letter or a digit");
     }
+    let mut joints = part.as_bytes().split(u8::is_ascii_alphanumeric);
     let joined_well =
-        part.split(is_word).all(|joint| matches!(joint, "" | "." | "_" | "__") || joint.bytes().all(|b| b == b'-'));
+        joints.all(|joint| matches!(joint, b"" | b"." | b"_" | b"__") || joint.iter().all(|b| *b == b'-'));
     if joined_well { Ok(()) } else { Err("words in a repository name are joined by one `.`, one or two `_`, or `-`") }
 }
 

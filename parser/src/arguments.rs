@@ -4,10 +4,16 @@
 
 use crate::ast::{Args, Pair, PairForm};
 use crate::json::{self, Refusal};
+use crate::lines::without_start;
 use crate::text::Text;
 
 /// Blanks between words; not every Unicode space.
 const BLANK: [char; 5] = [' ', '\t', '\r', '\u{b}', '\u{c}'];
+
+/// The same, where bytes are looked through.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\x0b' | b'\x0c')
+}
 
 /// Why arguments cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +29,8 @@ pub(crate) enum Refused {
 /// An instruction's name, and what follows it.
 pub(crate) fn split_keyword(line: &str) -> (&str, &str) {
     let line = line.trim();
-    match line.find(BLANK) {
-        Some(at) => (&line[..at], line[at..].trim_start_matches(BLANK)),
+    match line.bytes().position(is_blank) {
+        Some(at) => (&line[..at], without_start(&line[at..], is_blank)),
         None => (line, ""),
     }
 }
@@ -34,7 +40,7 @@ pub(crate) fn split_flags<'r>(line: &Text, rest: &'r str, escape: char) -> (Vec<
     let mut flags = Vec::new();
     let mut rest = rest;
     loop {
-        rest = rest.trim_start_matches(|c: char| BLANK.contains(&c) || c == '\n');
+        rest = without_start(rest, |byte| is_blank(byte) || byte == b'\n');
         if !rest.starts_with("--") {
             return (flags, rest.trim());
         }

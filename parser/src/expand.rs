@@ -175,6 +175,11 @@ impl Lexer {
 
     /// The text, its words and the variables it asked for.
     pub fn expand(&self, text: &str, variables: &dyn Variables) -> Result<Expansion, ExpandError> {
+        if self.is_plain(text) && !text.contains('<') {
+            let text = without_mark(text);
+            let words = text.split_whitespace().map(str::to_owned).collect();
+            return Ok(Expansion { text: text.to_owned(), words, ..Expansion::default() });
+        }
         let mut words = Words::default();
         let expansion = self.read(text, variables, &mut words)?;
         Ok(Expansion { words: words.finish(), ..expansion })
@@ -188,6 +193,7 @@ impl Lexer {
             raw_escapes: self.raw_escapes,
             depth: 0,
             was_nested: false,
+            notes_names: words.are_wanted(),
             limit: text.len().saturating_add(MAX_GROWTH),
             result: Expansion::default(),
         };
@@ -226,6 +232,8 @@ struct Pass<'a> {
     depth: u32,
     /// Whether a text within a reference was read since it was last asked.
     was_nested: bool,
+    /// Whether the variables that are asked for are noted.
+    notes_names: bool,
     limit: usize,
     /// Only `matched` and `unmatched` are filled here.
     result: Expansion,
@@ -247,7 +255,7 @@ impl<'a> Pass<'a> {
 
     /// Everything up to `stop`, which is taken too; or up to the end.
     fn until(&mut self, stop: Option<char>, words: &mut Words) -> Part<String> {
-        let mut out = String::new();
+        let mut out = String::with_capacity(if stop.is_none() { self.rest.len() } else { 0 });
         loop {
             let plain = self.plain(stop);
             words.push_str(plain);
@@ -273,10 +281,14 @@ impl<'a> Pass<'a> {
     fn plain(&mut self, stop: Option<char>) -> &'a str {
         // All of these are ASCII, and so are no part of another character.
         let (escape, stop) = (self.lexer.escape as u8, stop.map_or(b'$', |stop| stop as u8));
-        let means = |c: u8| matches!(c, b'$' | b'\'' | b'"' | b'<') || c == escape || c == stop;
-        let (plain, rest) = self.rest.split_at(self.rest.bytes().position(means).unwrap_or(self.rest.len()));
+        self.up_to(|c| matches!(c, b'$' | b'\'' | b'"' | b'<') || c == escape || c == stop)
+    }
+
+    /// What stands before the next byte that is a `stop`, which must be ASCII.
+    fn up_to(&mut self, stop: impl Fn(u8) -> bool) -> &'a str {
+        let (before, rest) = self.rest.split_at(self.rest.bytes().position(stop).unwrap_or(self.rest.len()));
         self.rest = rest;
-        plain
+        before
     }
 
     /// One character `c`, or what begins with it.
@@ -349,9 +361,8 @@ impl<'a> Pass<'a> {
     fn double_quoted(&mut self, out: &mut String) -> Part<()> {
         self.quote(out);
         loop {
-            let end = self.run(|c| !matches!(c, '"' | '$') && c != self.lexer.escape);
-            out.push_str(&self.rest[..end]);
-            self.rest = &self.rest[end..];
+            let escape = self.lexer.escape as u8;
+            out.push_str(self.up_to(|c| matches!(c, b'"' | b'$') || c == escape));
             match self.peek() {
                 None => return Err(ExpandErrorKind::OpenQuote('"')),
                 Some('"') => break,
@@ -428,6 +439,9 @@ impl<'a> Pass<'a> {
     fn value(&mut self, name: &str) -> Option<&'a str> {
         let variables: &'a dyn Variables = self.variables;
         let value = variables.get(name);
+        if !self.notes_names {
+            return value;
+        }
         let seen = if value.is_some() { &mut self.result.matched } else { &mut self.result.unmatched };
         if !seen.contains(name) {
             seen.insert(name.to_owned());

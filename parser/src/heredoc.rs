@@ -25,7 +25,7 @@ pub(crate) struct Header {
 
 /// The documents that a logical line begins; `Err` if a name cannot be read.
 pub(crate) fn headers(line: &str) -> Result<Vec<Header>, Malformed> {
-    if !line.contains("<<") {
+    if memchr::memmem::find(line.as_bytes(), b"<<").is_none() {
         return Ok(Vec::new());
     }
     // A line that is no good as shell words begins no documents.

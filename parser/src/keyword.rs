@@ -70,8 +70,9 @@ impl Keyword {
 
     /// In any case.
     pub fn parse(word: &str) -> Option<Keyword> {
-        let known = Keyword::of_length(word.len()).iter();
-        known.copied().find(|known| word.eq_ignore_ascii_case(known.as_str()))
+        let first = word.bytes().next()?.to_ascii_uppercase();
+        let mut known = Keyword::of_length(word.len()).iter().copied();
+        known.find(|known| known.as_str().as_bytes()[0] == first && word.eq_ignore_ascii_case(known.as_str()))
     }
 
     /// Every instruction is looked up a few times, so most comparisons are saved.

@@ -21,7 +21,7 @@ pub(crate) struct Line<'s> {
 impl<'s> Line<'s> {
     /// Without its line ending.
     pub fn text(&self) -> &'s str {
-        self.raw.trim_end_matches(['\r', '\n'])
+        without_end(self.raw, |byte| matches!(byte, b'\r' | b'\n'))
     }
 
     /// Offset behind the last character before the line ending.
@@ -63,7 +63,7 @@ impl<'s> Iterator for Lines<'s> {
         if rest.is_empty() || self.too_long.is_some() {
             return None;
         }
-        let (raw, length) = match rest.find('\n') {
+        let (raw, length) = match memchr::memchr(b'\n', rest.as_bytes()) {
             Some(newline) => (&rest[..=newline], newline),
             None => (rest, rest.len()),
         };
@@ -80,7 +80,7 @@ impl<'s> Iterator for Lines<'s> {
 
 /// `line` without its continuation, and whether the instruction ends here.
 pub fn split_continuation(line: &str, escape: Escape) -> (&str, End) {
-    let trimmed = line.trim_end_matches([' ', '\t']);
+    let trimmed = without_end(line, |byte| matches!(byte, b' ' | b'\t'));
     let escape = escape.byte();
     match trimmed.as_bytes() {
         [.., before, last] if *last == escape && *before != escape => {}
@@ -98,9 +98,25 @@ pub enum End {
     Later,
 }
 
+/// `text` without what it begins with that is `dropped`, which must be ASCII. Byte by byte, as most of a file is looked
+/// through this way.
+pub(crate) fn without_start(text: &str, dropped: impl Fn(u8) -> bool) -> &str {
+    &text[text.bytes().position(|byte| !dropped(byte)).unwrap_or(text.len())..]
+}
+
+/// The same at the end.
+fn without_end(text: &str, dropped: impl Fn(u8) -> bool) -> &str {
+    &text[..text.as_bytes().iter().rposition(|byte| !dropped(*byte)).map_or(0, |last| last + 1)]
+}
+
+/// As [`str::trim_start`]; most lines begin with plain blanks, if any.
+pub(crate) fn trim_start(text: &str) -> &str {
+    without_start(text, |byte| matches!(byte, b' ' | b'\t')).trim_start()
+}
+
 /// Whether a line is a comment, wherever it stands.
 pub fn is_comment(line: &str) -> bool {
-    line.trim_start().starts_with('#')
+    trim_start(line).starts_with('#')
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod env;
 mod epoch;
 mod gaps;
 mod history;
+mod index;
 mod inputs;
 mod mounts;
 mod named;
@@ -227,7 +228,7 @@ impl<'a> Job<'a> {
             return (None, findings.finish());
         }
         let mut shared = stage::Shared::default();
-        let mut built = Vec::new();
+        let mut built = Vec::with_capacity(self.platforms.len());
         for platform in &self.platforms {
             let image = self.image(*platform, images, &mut shared, &mut findings);
             built.extend(image);
@@ -258,12 +259,14 @@ impl<'a> Job<'a> {
     fn finish(&self, shared: stage::Shared, built: Vec<(Built, Outline)>) -> Lowered {
         let targets: Vec<Option<VertexId>> = built.iter().map(|(image, _)| image.target).collect();
         let (graph, targets) = graph::unify(shared.graph, &targets);
-        let (mut images, outlines): (Vec<Built>, Vec<Outline>) = built.into_iter().unzip();
-        for (image, target) in images.iter_mut().zip(targets) {
-            image.target = target;
+        let mut outline = None;
+        let mut images = Vec::with_capacity(built.len());
+        for ((image, told), target) in built.into_iter().zip(targets) {
+            outline.get_or_insert(told);
+            images.push(Built { target, ..image });
         }
         let contexts = shared.locals.into_keys().collect();
-        let outline = outlines.into_iter().next().unwrap_or_default();
+        let outline = outline.unwrap_or_default();
         Lowered { graph, images, index: self.index, contexts, warnings: Vec::new(), outline }
     }
 

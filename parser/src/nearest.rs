@@ -15,12 +15,17 @@ pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
     // A third of the letters wrong, but never all of them.
     let limit = (word.len() / 3).clamp(1, 3).min(word.len().checked_sub(1)?);
     let mut best: Option<(usize, &str)> = None;
+    let mut letters = Vec::new();
     for candidate in known {
         let limit = best.map_or(limit, |(distance, _)| distance.saturating_sub(1));
         if candidate.chars().count().abs_diff(word.len()) > limit {
             continue;
         }
-        let letters: Vec<char> = candidate.chars().flat_map(char::to_lowercase).collect();
+        letters.clear();
+        match candidate.is_ascii() {
+            true => letters.extend(candidate.bytes().map(|byte| char::from(byte.to_ascii_lowercase()))),
+            false => letters.extend(candidate.chars().flat_map(char::to_lowercase)),
+        }
         match distance(&word, &letters, limit, Swaps::One) {
             Some(0) => return None,
             Some(distance) if best.is_none_or(|(least, _)| distance < least) => best = Some((distance, candidate)),
@@ -54,6 +59,11 @@ fn distance(a: &[char], b: &[char], limit: usize, swaps: Swaps) -> Option<usize>
     if a.len().abs_diff(b.len()) > limit {
         return None;
     }
+    // A letter that one of them has and the other has not must at least be replaced.
+    let (of_a, of_b) = (letter_set(a), letter_set(b));
+    if (of_a & !of_b).count_ones().max((of_b & !of_a).count_ones()) as usize > limit {
+        return None;
+    }
     let mut before: Vec<usize> = vec![0; b.len() + 1];
     let mut last: Vec<usize> = (0..=b.len()).collect();
     let mut row = last.clone();
@@ -74,6 +84,11 @@ fn distance(a: &[char], b: &[char], limit: usize, swaps: Swaps) -> Option<usize>
         std::mem::swap(&mut last, &mut row);
     }
     Some(last[b.len()]).filter(|distance| *distance <= limit)
+}
+
+/// The letters of a word, 64 kinds of them.
+fn letter_set(word: &[char]) -> u64 {
+    word.iter().fold(0, |set, letter| set | 1 << (*letter as u32 % 64))
 }
 
 #[cfg(test)]

@@ -5,6 +5,9 @@
 
 /// The shortest path that means the same. Empty becomes `.`.
 pub fn clean(path: &str) -> String {
+    if is_clean(path) {
+        return path.to_owned();
+    }
     let absolute = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
@@ -24,14 +27,20 @@ pub fn clean(path: &str) -> String {
     }
 }
 
+/// Whether there is nothing to take away: so it is with most paths.
+fn is_clean(path: &str) -> bool {
+    let mut parts = path.strip_prefix('/').unwrap_or(path).as_bytes().split(|byte| *byte == b'/');
+    path == "/" || parts.all(|part| !matches!(part, b"" | b"." | b".."))
+}
+
 /// `path` as seen from the absolute `base`; an absolute `path` stays itself, uncleaned.
 pub fn resolve(base: &str, path: &str) -> String {
-    if path.starts_with('/') { path.to_owned() } else { clean(&format!("/{base}/{path}")) }
+    if path.starts_with('/') { path.to_owned() } else { clean(&["/", base, "/", path].concat()) }
 }
 
 /// `path` taken as absolute, whatever it starts with, and cleaned.
 pub fn rooted(path: &str) -> String {
-    clean(&format!("/{path}"))
+    if path.starts_with('/') { clean(path) } else { clean(&["/", path].concat()) }
 }
 
 #[cfg(test)]

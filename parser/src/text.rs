@@ -49,6 +49,13 @@ impl From<String> for Text {
     }
 }
 
+/// As `to_string`, which would go through the machinery of formatting.
+impl From<&Text> for String {
+    fn from(text: &Text) -> Self {
+        text.as_str().to_owned()
+    }
+}
+
 impl Default for Text {
     fn default() -> Self {
         static EMPTY: LazyLock<Text> = LazyLock::new(|| Text::from(""));

@@ -27,7 +27,8 @@ pub(crate) fn read(source: &Text, diagnostics: &mut Vec<Diagnostic>) -> Tree {
         lines: Lines::new(source),
         directives: Directives::default(),
         comments: Vec::new(),
-        nodes: Vec::new(),
+        // Few instructions are shorter, and few files have more.
+        nodes: Vec::with_capacity((source.len() / 64).min(64)),
         joined: String::new(),
         errors: 0,
         warnings: 0,
@@ -65,13 +66,10 @@ impl<'s> Reader<'s, '_> {
     /// A line outside of any instruction.
     fn line(&mut self, line: Line<'s>) {
         let raw = if line.number == 1 { line.raw.strip_prefix('\u{feff}').unwrap_or(line.raw) } else { line.raw };
-        let text = raw.trim_end_matches(['\r', '\n']).trim_start();
-        let span = Span {
-            start: (line.end() - text.len()) as u32,
-            end: line.end() as u32,
-            first_line: line.number,
-            last_line: line.number,
-        };
+        let text = lines::trim_start(Line { raw, ..line }.text());
+        let end = line.end();
+        let span =
+            Span { start: (end - text.len()) as u32, end: end as u32, first_line: line.number, last_line: line.number };
         let is_directive = !self.directives.done() && self.directive(text, span);
         if text.starts_with('#') {
             if !is_directive {
@@ -118,8 +116,8 @@ impl<'s> Reader<'s, '_> {
             let Some(line) = self.lines.next() else { break };
             let text = line.text();
             span.last_line = line.number;
-            span.end = line.end() as u32;
-            if text.trim_start().is_empty() {
+            span.end = (line.start + text.len()) as u32;
+            if lines::trim_start(text).is_empty() {
                 empty_line.get_or_insert(line);
             } else if !lines::is_comment(text) {
                 let (text, here) = lines::split_continuation(text, escape);
@@ -255,8 +253,8 @@ impl<'s> Reader<'s, '_> {
         let mut content: Option<(usize, usize)> = None;
         for line in self.lines.by_ref() {
             span.last_line = line.number;
-            span.end = line.end() as u32;
             let text = line.text();
+            span.end = (line.start + text.len()) as u32;
             let candidate = if header.chomp { text.trim_start_matches('\t') } else { text };
             if header.name == candidate {
                 let (start, end) = content.unwrap_or((line.start, line.start));

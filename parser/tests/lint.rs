@@ -16,7 +16,8 @@ impl Images for Hub {
         if name.familiar_name() == "missing" {
             return Err(ImageError { message: "`missing` is not there".to_owned(), hint: None });
         }
-        let platform = if name.familiar_name() == "arm" { "linux/arm64".parse().expect("one") } else { platform.clone() };
+        let platform =
+            if name.familiar_name() == "arm" { "linux/arm64".parse().expect("one") } else { platform.clone() };
         let mut config = ImageConfig::scratch(&platform);
         config.config.env = Some(vec!["PATH=/bin".to_owned(), "INHERITED=1".to_owned()]);
         config.history.push(oci::image::History::default());
@@ -126,6 +127,7 @@ fn command_lines() {
          ENTRYPOINT d\nFROM alpine\nCMD [\"a\"]\n",
         &expect![[r#"
             3: ConsistentInstructionCasing: Command 'entrypoint' should match the case of the command majority (uppercase)
+            4: CmdIgnored: This CMD is not used: the ENTRYPOINT is a line for the shell, and does not ask for its arguments
             2: JSONArgsRecommended: JSON arguments recommended for CMD to prevent unintended behavior related to OS signals
             3: JSONArgsRecommended: JSON arguments recommended for entrypoint to prevent unintended behavior related to OS signals
             2: MultipleInstructionsDisallowed: Multiple CMD instructions should not be used in the same stage because only the last one will be used

@@ -14,6 +14,10 @@ impl Words {
         Self { unwanted: true, ..Self::default() }
     }
 
+    pub fn are_wanted(&self) -> bool {
+        !self.unwanted
+    }
+
     /// White space in `text` separates words.
     pub fn push_str(&mut self, text: &str) {
         if self.unwanted {

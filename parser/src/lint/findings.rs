@@ -17,8 +17,12 @@ use crate::{Diagnostic, Dockerfile, Span, place};
 /// More warnings than this are not kept.
 const MAX_WARNINGS: usize = 10_000;
 
-/// In longer instructions nothing is underlined: each warning would search all of it.
-const MAX_SEARCHED: u32 = 1 << 16;
+/// So many bytes are searched for what is to be underlined. After that nothing is: many warnings may be of one long
+/// instruction, and each would search all of it.
+const MAX_SEARCHED: usize = 1 << 24;
+
+/// So many names are compared with misspelt ones. After that nothing is suggested.
+const MAX_COMPARISONS: usize = 1 << 20;
 
 /// When BuildKit would come by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +71,9 @@ pub(crate) struct Findings {
     found: Vec<(Phase, Found)>,
     errors: usize,
     broken: Rules,
+    /// How many bytes were searched, and how many names compared.
+    searched: usize,
+    compared: usize,
     /// What was warned of is not warned of again.
     repeating: bool,
 }
@@ -117,20 +124,35 @@ impl Findings {
     /// `rule` is broken.
     pub fn warn(&mut self, phase: Phase, rule: Rule, at: At<'_>, detail: impl FnOnce() -> String) {
         let source = self.source.clone();
+        let may_search = self.searched < MAX_SEARCHED;
+        let mut searched = 0;
         self.tell(phase, rule, at.node, || {
             let warning = Diagnostic::warning(rule.name(), at.span, detail());
-            let is_short = at.span.end - at.span.start <= MAX_SEARCHED;
-            match is_short.then(|| place::of_word(&source, at.span, at.word)).flatten() {
+            searched = (at.span.end - at.span.start) as usize;
+            match may_search.then(|| place::of_word(&source, at.span, at.word)).flatten() {
                 Some(focus) => warning.with_focus(focus),
                 None => warning,
             }
         });
+        self.searched += searched;
+    }
+
+    /// Whether another misspelt name may be compared with so many.
+    pub fn may_compare(&mut self, names: usize) -> bool {
+        let may = self.compared < MAX_COMPARISONS;
+        self.compared += if may { names } else { 0 };
+        may
+    }
+
+    /// Whether anybody wants to know if `rule` is broken there.
+    pub fn follows(&self, rule: Rule, node: Option<usize>) -> bool {
+        let own = node.and_then(|node| self.own_checks.get(&node));
+        own.unwrap_or(&self.checks).allow(rule)
     }
 
     /// `rule` is broken, which is told by `make`; unless it is off, or the comments of `node` skip it.
     pub fn tell(&mut self, phase: Phase, rule: Rule, node: Option<usize>, make: impl FnOnce() -> Diagnostic) {
-        let own = node.and_then(|node| self.own_checks.get(&node));
-        if !own.unwrap_or(&self.checks).allow(rule) {
+        if !self.follows(rule, node) {
             return;
         }
         if rule.origin() == Origin::BuildKit || self.checks.asks_for(rule) {

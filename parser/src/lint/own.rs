@@ -4,8 +4,9 @@
 //! A rule that finds nothing but mistakes is always on; what is a matter of taste or of a team's policy is off until it
 //! is asked for.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use foldhash::{HashMap, HashMapExt};
 use oci::Reference;
 
 use super::findings::{At, Findings, Phase};
@@ -45,7 +46,8 @@ pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings) {
 }
 
 fn unpinned(stage: &Stage, findings: &mut Findings) {
-    if stage.base == "scratch" || stage.base.contains('$') {
+    let is_followed = findings.follows(Rule::UnpinnedImage, Some(stage.head.node));
+    if !is_followed || stage.base == "scratch" || stage.base.contains('$') {
         return;
     }
     let Ok(image) = stage.base.parse::<Reference>() else { return };
@@ -89,6 +91,9 @@ fn of<'c>(command: &'c Command, word: &'c str) -> At<'c> {
 
 /// What may be an archive or an address, now or when a variable is known, is what `ADD` is for.
 fn plain_add(command: &Command, add: &AddFiles, findings: &mut Findings) {
+    if !findings.follows(Rule::AddInsteadOfCopy, Some(command.head.node)) {
+        return;
+    }
     let is_special = |source: &str| {
         let lower = source.to_ascii_lowercase();
         source.contains('$')

@@ -1,6 +1,7 @@
 //! What is settled before the first stage: platforms, the global `ARG`s, proxies, the epoch. Knows no stage's scope.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use oci::{Platform, Reference};
 
@@ -65,7 +66,7 @@ pub(super) fn settle(
     findings: &mut Findings,
 ) -> Settled {
     let (dockerfile, request) = (job.dockerfile, job.request);
-    let build_platform = request.build_platform.clone().unwrap_or_else(Platform::host);
+    let build_platform = request.build_platform.clone().unwrap_or_else(|| OWN.0.clone());
     let target_platform = platform.unwrap_or(&build_platform).clone();
     let not_empty = |name: &str| request.build_args.get(name).filter(|value| !value.is_empty()).cloned();
     let mut settled = Settled {
@@ -91,9 +92,27 @@ pub(super) fn settle(
     settled
 }
 
+/// The builder's own platform, and what is predefined for it: most builds know no other, so it is made once.
+static OWN: LazyLock<(Platform, Env)> = LazyLock::new(|| {
+    let own = Platform::host();
+    let env = of_platforms(&own, &own, &BTreeMap::new());
+    (own, env)
+});
+
 fn predefined(build: &Platform, target: &Platform, request: &Request, dockerfile: &Dockerfile) -> Env {
     let last = dockerfile.stages.last().and_then(|stage| stage.name.as_deref());
     let stage = request.target.as_deref().filter(|name| !name.is_empty()).or(last).unwrap_or("default");
+    let (own, of_own) = &*OWN;
+    let mut globals = match request.build_args.is_empty() && build == own && target == own {
+        true => of_own.clone(),
+        false => of_platforms(build, target, &request.build_args),
+    };
+    let given = request.build_args.get("TARGETSTAGE").map(String::as_str);
+    globals.set("TARGETSTAGE", given.unwrap_or(stage));
+    globals
+}
+
+fn of_platforms(build: &Platform, target: &Platform, build_args: &BTreeMap<String, String>) -> Env {
     let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
     let without_version = Platform { os_version: None, ..build.clone() };
     let variables = [
@@ -107,13 +126,12 @@ fn predefined(build: &Platform, target: &Platform, request: &Request, dockerfile
         ("TARGETOSVERSION", or_empty(&target.os_version)),
         ("TARGETARCH", target.architecture.clone()),
         ("TARGETVARIANT", or_empty(&target.variant)),
-        ("TARGETSTAGE", stage.to_owned()),
     ];
-    let mut globals = Env::default();
+    let mut env = Env::default();
     for (name, value) in &variables {
-        globals.set(name, request.build_args.get(*name).unwrap_or(value));
+        env.set(name, build_args.get(*name).unwrap_or(value));
     }
-    globals
+    env
 }
 
 impl Settled {
@@ -180,7 +198,7 @@ impl Settled {
         };
         for stage in &dockerfile.stages {
             let Ok(name) = self.lexer.word(&stage.base, globals) else { return };
-            if name.parse::<Reference>().is_err() {
+            if !Reference::is_valid(&name) {
                 let at = At { span: stage.head.span, node: None, word: &stage.base };
                 findings.warn(Phase::File, Rule::InvalidDefaultArgInFrom, at, || {
                     format!("Default value for ARG {} results in empty or invalid base image name", stage.base)

@@ -59,18 +59,8 @@ impl Builder<'_> {
                 self.check_legacy(place.keyword);
             }
             self.check_name("ENV", &name);
-            let text = format!("{name}={value}");
-            shown.push(' ');
-            shown.push_str(&text);
-            let list = current.state.image.config.env.get_or_insert_default();
-            current.state.env.set(&name, &value);
-            match current.state.env_at.get(&name) {
-                Some(at) => list[*at] = text,
-                None => {
-                    current.state.env_at.insert(name, list.len());
-                    list.push(text);
-                }
-            }
+            [" ", &name, "=", &value].into_iter().for_each(|part| shown.push_str(part));
+            current.state.set(&name, &value);
         }
         self.commit(current, shown, Layer::Empty, place.span)
     }
@@ -81,7 +71,7 @@ impl Builder<'_> {
             if pair.form == PairForm::Blank {
                 self.check_legacy(place.keyword);
             }
-            shown.push_str(&format!(" {name}={value}"));
+            [" ", &name, "=", &value].into_iter().for_each(|part| shown.push_str(part));
             current.state.image.config.labels.get_or_insert_default().insert(name, value);
         }
         self.commit(current, shown, Layer::Empty, place.span)

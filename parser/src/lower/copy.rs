@@ -61,7 +61,7 @@ impl Builder<'_> {
         if transfer.remotes.iter().any(Option::is_none) {
             transfer.from = Some(self.main_context());
         }
-        transfer.exclude = add.exclude.iter().map(ToString::to_string).collect();
+        transfer.exclude = add.exclude.iter().map(String::from).collect();
         transfer.unpack = add.unpack;
         transfer.link = add.link;
         self.place_files(current, transfer, place)
@@ -93,7 +93,7 @@ impl Builder<'_> {
             Some(origin) => self.origin(origin, place.span)?,
         };
         transfer.from = Some(from.unwrap_or_else(|| self.empty()));
-        transfer.exclude = copy.exclude.iter().map(ToString::to_string).collect();
+        transfer.exclude = copy.exclude.iter().map(String::from).collect();
         transfer.parents = copy.parents;
         transfer.link = copy.link;
         self.place_files(current, transfer, place)
@@ -294,14 +294,22 @@ fn keep_end(written: &str, mut cleaned: String) -> String {
 }
 
 fn created_by(transfer: &Transfer) -> String {
-    let mut words = vec![transfer.keyword.to_owned()];
-    words.extend(transfer.parents.then(|| "--parents".to_owned()));
-    words.extend((!transfer.chown.is_empty()).then(|| format!("--chown={}", transfer.chown)));
-    words.extend((!transfer.chmod.is_empty()).then(|| format!("--chmod={}", transfer.chmod)));
-    words.extend(transfer.sources.iter().cloned());
-    words.extend(transfer.inline.iter().map(|source| format!("<<{}", source.path)));
-    words.push(transfer.dest.clone());
-    format!("{} # buildkit", words.join(" "))
+    let words = transfer.sources.iter().chain([&transfer.dest]);
+    let mut line = String::with_capacity(32 + words.map(|word| word.len() + 1).sum::<usize>());
+    line.push_str(transfer.keyword);
+    let mut add = |parts: &[&str]| parts.iter().for_each(|part| line.push_str(part));
+    if transfer.parents {
+        add(&[" --parents"]);
+    }
+    for (flag, value) in [(" --chown=", &transfer.chown), (" --chmod=", &transfer.chmod)] {
+        if !value.is_empty() {
+            add(&[flag, value]);
+        }
+    }
+    transfer.sources.iter().for_each(|source| add(&[" ", source]));
+    transfer.inline.iter().for_each(|source| add(&[" <<", &source.path]));
+    add(&[" ", &transfer.dest, " # buildkit"]);
+    line
 }
 
 #[cfg(test)]

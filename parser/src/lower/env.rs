@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use foldhash::HashMap;
 use graph::{Environment, Piece};
 
+use super::index::Index;
 use crate::expand::Variables;
 
 /// How many slots are listed together: a change makes one piece anew, and a list of pieces.
@@ -15,7 +15,8 @@ const PIECE: usize = 64;
 pub(super) struct Env {
     /// What was set again leaves a hole.
     slots: Vec<Option<Variable>>,
-    at: HashMap<Arc<str>, usize>,
+    index: Index,
+    holes: usize,
     /// For every `PIECE` slots what they hold, as far as it was asked for since they changed.
     pieces: Vec<Option<Piece>>,
     /// All of it, if it was asked for since it changed.
@@ -32,17 +33,19 @@ struct Variable {
 impl Env {
     pub fn set(&mut self, name: &str, value: &str) {
         self.unset(name);
-        if self.slots.len() > 32 && self.slots.len() > 2 * self.at.len() {
+        if self.slots.len() > 32 && self.slots.len() < 2 * self.holes {
             self.close_holes();
         }
-        self.at.insert(name.into(), self.slots.len());
         self.changed(self.slots.len());
         self.slots.push(Some(Variable { text: [name, "=", value].concat().into(), name_length: name.len() }));
+        self.index.added(&self.slots, name_of);
     }
 
     pub fn unset(&mut self, name: &str) {
-        if let Some(at) = self.at.remove(name) {
+        if let Some(at) = self.index.find(name, &self.slots, name_of) {
             self.slots[at] = None;
+            self.holes += 1;
+            self.index.removed(name);
             self.changed(at);
         }
     }
@@ -74,23 +77,29 @@ impl Env {
 
     /// Of what is set, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.slots.iter().flatten().map(|variable| &variable.text[..variable.name_length])
+        self.slots.iter().filter_map(name_of)
+    }
+
+    /// How many slots its names are looked for in.
+    pub fn size(&self) -> usize {
+        self.slots.len()
     }
 
     fn close_holes(&mut self) {
         self.slots.retain(Option::is_some);
+        self.holes = 0;
         self.pieces.clear();
-        for (at, variable) in self.slots.iter().enumerate() {
-            if let Some(at_name) = variable.as_ref().and_then(|v| self.at.get_mut(&v.text[..v.name_length])) {
-                *at_name = at;
-            }
-        }
+        self.index = Index::of(&self.slots, name_of);
     }
+}
+
+fn name_of(slot: &Option<Variable>) -> Option<&str> {
+    slot.as_ref().map(|variable| &variable.text[..variable.name_length])
 }
 
 impl Variables for Env {
     fn get(&self, name: &str) -> Option<&str> {
-        let variable = self.slots[*self.at.get(name)?].as_ref()?;
+        let variable = self.slots[self.index.find(name, &self.slots, name_of)?].as_ref()?;
         Some(&variable.text[variable.name_length + 1..])
     }
 }
@@ -125,9 +134,9 @@ mod tests {
         let mut env = Env::default();
         for round in 0..1000_usize {
             env.set(&format!("V{}", round * 7 % 300), &round.to_string());
-            let mut fresh = Env { slots: env.slots.clone(), at: env.at.clone(), ..Env::default() };
+            let mut fresh = Env { slots: env.slots.clone(), ..Env::default() };
             assert_eq!(env.list(), fresh.list());
-            assert_eq!(env.list().iter().count(), env.at.len());
+            assert_eq!(env.list().iter().count(), env.slots.len() - env.holes);
         }
     }
 }

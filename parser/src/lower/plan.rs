@@ -6,8 +6,10 @@ mod from;
 mod reach;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
+use foldhash::{HashMap, HashMapExt};
 use oci::{Platform, Reference};
 
 use super::args::Settled;
@@ -28,8 +30,8 @@ pub(super) struct Plan<'a> {
     pub reachable: Vec<bool>,
     /// By stage: whether it is looked at.
     pub walked: Vec<bool>,
-    /// `None`: it cannot be had.
-    resolved: BTreeMap<(Asked, String), Option<BaseImage>>,
+    /// For each platform that it was asked for. `None`: it cannot be had.
+    resolved: BTreeMap<Asked, BTreeMap<Platform, Option<BaseImage>>>,
     names: HashMap<String, usize>,
     /// What commands copy and mount that is no stage of the file, once for each time. It is counted on from the stages.
     outside: Vec<Origin>,
@@ -71,7 +73,7 @@ pub(super) enum Origin {
     Scratch,
     /// By position in the file.
     Stage(usize),
-    Image(Reference),
+    Image(Rc<Reference>),
     /// A named context, by its name.
     Context(String),
 }
@@ -79,7 +81,7 @@ pub(super) enum Origin {
 /// An image that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Asked {
-    Registry(Reference),
+    Registry(Rc<Reference>),
     Layout(Layout),
 }
 
@@ -143,9 +145,9 @@ impl<'a> Plan<'a> {
     /// The image that a filesystem is.
     pub fn asked(&self, origin: &Origin) -> Option<Asked> {
         match origin {
-            Origin::Image(reference) => Some(Asked::Registry(reference.clone())),
+            Origin::Image(reference) => Some(Asked::Registry(Rc::clone(reference))),
             Origin::Context(name) => match self.context(name) {
-                NamedContext::Image(reference) => Some(Asked::Registry(reference.clone())),
+                NamedContext::Image(reference) => Some(Asked::Registry(Rc::new(reference.clone()))),
                 NamedContext::OciLayout(layout) => Some(Asked::Layout(layout.clone())),
                 _ => None,
             },

@@ -107,7 +107,7 @@ impl Builder<'_> {
             None => place.source.to_string(),
         };
         let lexer = Lexer { quotes: Quotes::Kept, unset: Unset::Kept, ..self.settled.lexer };
-        if !written.contains(['$', lexer.escape]) {
+        if !written.bytes().any(|byte| byte == b'$' || char::from(byte) == lexer.escape) {
             return self.step_name(current, &written, place);
         }
         let variables = Masked { env: &current.state.env, secrets };
@@ -142,7 +142,7 @@ impl Variables for Masked<'_> {
 /// A here-document alone is the script, or a file that is run; with more around it, it is the shell's.
 fn script(run: &Run, current: &Current<'_>, span: Span) -> Step<Script> {
     let line = &run.command;
-    let args: Vec<String> = line.args.iter().map(ToString::to_string).collect();
+    let args: Vec<String> = line.args.iter().map(String::from).collect();
     let Some(first) = line.files.first() else { return Ok(Script { args, file: None, summary: None }) };
     let ([command], Form::Shell) = (args.as_slice(), line.form) else {
         return refuse("InvalidHeredoc", span, "a here-document cannot stand beside a command in JSON form");

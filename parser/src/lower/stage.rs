@@ -7,7 +7,7 @@ mod names;
 mod sources;
 mod state;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use graph::{FileAction, FileOp, Graph, Meta, Op, Slot, VertexId};
 use oci::image::History;
@@ -15,6 +15,7 @@ use oci::{ImageConfig, Platform};
 
 use super::args::{Settled, expanded};
 use super::env::{self, Env};
+use super::index::Index;
 use super::parameters::Parameters;
 use super::plan::{Origin, Plan, Planned, PlannedCommand};
 use super::{Built, Request, Step, history, refuse};
@@ -44,8 +45,6 @@ pub(super) struct Shared {
     empty: Option<VertexId>,
     /// How many bytes of text are held.
     spent: usize,
-    /// How many names were compared with misspelt ones.
-    compared: usize,
 }
 
 /// Makes the graph.
@@ -159,22 +158,18 @@ impl<'p> Builder<'p> {
         let state = &mut current.state;
         let environment = state.image.config.env.get_or_insert_default();
         if state.platform.os != "windows" && !environment.iter().any(|variable| env::split(variable).0 == "PATH") {
-            environment.push(format!("PATH={DEFAULT_PATH}"));
+            environment.push(["PATH=", DEFAULT_PATH].concat());
         }
         self.charge(
             environment.iter().map(|variable| variable.len() + size_of::<String>()).sum(),
             planned.stage.head.span,
         )?;
-        state.env_at.clear();
-        for (at, variable) in environment.iter().enumerate() {
-            let (name, value) = env::split(variable);
-            state.env.set(name, value);
-            state.env_at.entry(name.to_owned()).or_insert(at);
-        }
+        state.take_environment();
         let workdir = &mut state.image.config.working_dir;
         if !workdir.is_empty() {
             *workdir = path::resolve("/", workdir);
         }
+        state.image.history.reserve(planned.commands.len());
         for command in &planned.commands {
             self.turn_to(&mut current, command);
             if let Err(error) = self.command(&mut current, command) {
@@ -196,19 +191,25 @@ impl<'p> Builder<'p> {
             env: Env::default(),
             image,
             platform: platform.clone(),
-            env_at: HashMap::new(),
+            env_at: Index::default(),
             build_args: Vec::new(),
-            arg_at: HashMap::new(),
+            arg_at: Index::default(),
             workdir_set: false,
             whole: planned.whole && !self.settled.partial,
         };
         match &planned.base {
             Origin::Stage(base) => {
                 uses[*base] -= 1;
-                let size = self.states[*base].as_ref().map_or(0, State::size);
-                self.charge(if uses[*base] == 0 { 0 } else { size }, span)?;
-                let mut state = if uses[*base] == 0 { self.states[*base].take() } else { self.states[*base].clone() }
-                    .expect("a base stands earlier in the file, and its uses are counted");
+                // The last that stands on it takes it over; the size of a long history is not even looked at then.
+                let state = match uses[*base] {
+                    0 => self.states[*base].take(),
+                    _ => {
+                        let size = self.states[*base].as_ref().map_or(0, State::size);
+                        self.charge(size, span)?;
+                        self.states[*base].clone()
+                    }
+                };
+                let mut state = state.expect("a base stands earlier in the file, and its uses are counted");
                 state.image.config.on_build = None;
                 Ok(state)
             }
@@ -274,14 +275,19 @@ impl<'p> Builder<'p> {
         self.charge(text.len(), place.span)?;
         let (keyword, rest) = text.split_at(text.find(' ').unwrap_or(text.len()));
         let trigger = if place.trigger { "ONBUILD " } else { "" };
-        let keyword = keyword.to_ascii_uppercase();
-        if current.planned.total == 0 {
-            return Ok([&keyword, rest].concat());
+        let mut name = String::new();
+        if current.planned.total > 0 {
+            current.step += 1;
+            let platforms = self.settled.name_platforms.then(|| names::platforms(&current.state));
+            name = numbered(current.planned, (current.step, current.planned.total), platforms.as_deref());
+            name.push_str(trigger);
         }
-        current.step += 1;
-        let platforms = self.settled.name_platforms.then(|| names::platforms(&current.state));
-        let prefix = numbered(current.planned, (current.step, current.planned.total), platforms.as_deref());
-        Ok([&prefix, trigger, &keyword, rest].concat())
+        name.reserve(text.len());
+        let start = name.len();
+        name.push_str(keyword);
+        name[start..].make_ascii_uppercase();
+        name.push_str(rest);
+        Ok(name)
     }
 
     pub fn meta(&self, current: &Current<'_>, name: String, span: Span) -> Meta {
@@ -316,7 +322,7 @@ impl<'p> Builder<'p> {
                 Ok(())
             }
             Instruction::Shell(shell) => {
-                current.state.image.config.shell = Some(shell.iter().map(ToString::to_string).collect());
+                current.state.image.config.shell = Some(shell.iter().map(String::from).collect());
                 self.commit(current, format!("SHELL {}", history::list(shell)), Layer::Empty, span)
             }
             Instruction::StopSignal(signal) => self.stop_signal(current, signal, span),

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use oci::{Platform, Reference};
 
@@ -27,14 +28,15 @@ impl<'a> Plan<'a> {
 
     /// The images that the target needs, as far as triggers are known.
     pub fn images(&self) -> Vec<(Reference, Platform)> {
-        let in_registry = |((asked, _), (platform, _))| match asked {
-            Asked::Registry(reference) => Some((reference, platform)),
+        let in_registry = |(asked, platform)| match asked {
+            Asked::Registry(reference) => Some((Rc::unwrap_or_clone(reference), Platform::clone(platform))),
             Asked::Layout(_) => None,
         };
-        self.wanted().into_iter().filter_map(in_registry).collect()
+        self.wanted().into_keys().filter_map(in_registry).collect()
     }
 
-    fn wanted(&self) -> BTreeMap<(Asked, String), (Platform, Span)> {
+    /// With the first place that each is asked for in.
+    fn wanted(&self) -> BTreeMap<(Asked, &Platform), Span> {
         let mut wanted = BTreeMap::new();
         for planned in self.walked_stages() {
             let base_platform = planned.platform.as_ref().unwrap_or(&self.settled.target_platform);
@@ -45,7 +47,7 @@ impl<'a> Plan<'a> {
             });
             for (origin, platform, span) in std::iter::once(base).chain(sources) {
                 if let Some(asked) = self.asked(origin) {
-                    wanted.entry((asked, platform.to_string())).or_insert_with(|| (platform.clone(), span));
+                    wanted.entry((asked, platform)).or_insert(span);
                 }
             }
         }
@@ -72,16 +74,19 @@ impl<'a> Plan<'a> {
     }
 
     fn ask(&mut self, images: &dyn Images, findings: &mut Findings) {
-        for (key, (platform, span)) in self.wanted() {
-            if self.resolved.contains_key(&key) {
-                continue;
-            }
-            let found = match &key.0 {
+        let is_known = |asked: &Asked, platform: &Platform| {
+            self.resolved.get(asked).is_some_and(|by_platform| by_platform.contains_key(platform))
+        };
+        let wanted = self.wanted().into_iter().filter(|((asked, platform), _)| !is_known(asked, platform));
+        let new: Vec<_> = wanted.map(|((asked, platform), span)| (asked, platform.clone(), span)).collect();
+        for (asked, platform, span) in new {
+            let found = match &asked {
                 Asked::Registry(name) => images.resolve(name, &platform),
                 Asked::Layout(layout) => images.resolve_layout(layout, &platform),
             };
             let image = found.map_err(|error| {
-                let hint = self.stage_like(&key.0).or(error.hint);
+                let meant = if findings.full() { None } else { self.stage_like(&asked) };
+                let hint = meant.or(error.hint);
                 let error = Diagnostic::error("ImageUnavailable", span, error.message);
                 let error = match hint {
                     Some(hint) => error.with_hint(hint),
@@ -89,7 +94,7 @@ impl<'a> Plan<'a> {
                 };
                 findings.error(Phase::Images, error);
             });
-            self.resolved.insert(key, image.ok());
+            self.resolved.entry(asked).or_default().insert(platform, image.ok());
         }
     }
 
@@ -229,7 +234,7 @@ impl<'a> Plan<'a> {
     /// What was resolved for `origin` on `platform`, or on the target's.
     pub fn image_of(&self, origin: &Origin, platform: Option<&Platform>) -> Option<&BaseImage> {
         let platform = platform.unwrap_or(&self.settled.target_platform);
-        self.resolved.get(&(self.asked(origin)?, platform.to_string()))?.as_ref()
+        self.resolved.get(&self.asked(origin)?)?.get(platform)?.as_ref()
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use oci::{Platform, Reference};
 
@@ -106,10 +107,11 @@ impl<'a> Plan<'a> {
         }
         let word = format!("${name}");
         let at = At { span: stage.head.span, node: Some(stage.head.node), word: &word };
+        let suggest = findings.may_compare(self.settled.declared.len() + self.settled.globals.size());
         findings.warn(Phase::From, Rule::UndefinedArgInFrom, at, || {
             let declared = self.settled.declared.keys().map(String::as_str);
             let detail = format!("FROM argument '{name}' is not declared");
-            match meant(name, declared.chain(self.settled.globals.names())) {
+            match suggest.then(|| meant(name, declared.chain(self.settled.globals.names()))).flatten() {
                 Some(meant) => format!("{detail} (did you mean {meant}?)"),
                 None => detail,
             }
@@ -170,7 +172,7 @@ impl<'a> Plan<'a> {
             if self.job.gaps.hide_stages() {
                 return Untied::Hidden;
             }
-            let stage = self.names.keys().find(|known| known.eq_ignore_ascii_case(name));
+            let stage = self.names.get_key_value(&name.to_lowercase()).map(|(known, _)| known);
             let error = Diagnostic::error("InvalidImageName", span, error.to_string());
             let error = match stage {
                 Some(stage) => error.with_hint(format!("the stage is written `{stage}`")),
@@ -181,7 +183,7 @@ impl<'a> Plan<'a> {
         })?;
         match named::of_image(self.contexts, &reference) {
             Some((name, context)) => self.origin(name, context, span),
-            None => Ok(Origin::Image(reference)),
+            None => Ok(Origin::Image(Rc::new(reference))),
         }
     }
 

@@ -15,9 +15,6 @@ use crate::path;
 use crate::quote::quoted;
 use crate::{Diagnostic, Span};
 
-/// So many names are compared with others; after that, nothing is suggested any more.
-const MAX_COMPARISONS: usize = 1 << 20;
-
 /// The instruction that is being lowered.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Subject {
@@ -72,8 +69,7 @@ impl<'p> Builder<'p> {
 
     fn undefined(&mut self, current: &Current<'_>, name: &str) {
         let env = &current.state.env;
-        let suggest = self.shared.compared < MAX_COMPARISONS;
-        self.shared.compared += if suggest { env.names().count() } else { 0 };
+        let suggest = self.findings.may_compare(env.size());
         self.warn(Rule::UndefinedVar, &format!("${name}"), || {
             let detail = format!("Usage of undefined variable '${name}'");
             match suggest.then(|| meant(name, env.names())).flatten() {

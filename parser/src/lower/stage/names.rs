@@ -1,5 +1,7 @@
 //! How steps are named in the progress view: `[linux/arm64 build 2/12] RUN make`. Knows no graph.
 
+use std::fmt::Write as _;
+
 use graph::Source;
 use oci::Platform;
 
@@ -15,8 +17,13 @@ pub(super) fn numbered(planned: &Planned<'_>, (step, total): (usize, usize), pla
     }
     let width = total.ilog10() as usize + 1;
     let label = Some(planned.label.as_str()).filter(|label| !label.is_empty());
-    let before: String = platform.into_iter().chain(label).flat_map(|word| [word, " "]).collect();
-    format!("[{before}{step:>width$}/{total}] ")
+    // As much as most steps' names take in all.
+    let mut text = String::with_capacity(128);
+    text.push('[');
+    platform.into_iter().chain(label).flat_map(|word| [word, " "]).for_each(|part| text.push_str(part));
+    // Writing to a string cannot fail.
+    _ = write!(text, "{step:>width$}/{total}] ");
+    text
 }
 
 /// What a step is run on, and what for, if that is something else: `linux/amd64->arm64`.

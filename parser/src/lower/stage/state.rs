@@ -1,13 +1,12 @@
 //! What instructions change: a filesystem, an environment, a config in the making. Knows no graph.
 
-use std::collections::HashMap;
-
 use graph::VertexId;
 use oci::image::History;
 use oci::{ImageConfig, Platform};
 
 use crate::instruction::{CommandLine, Form};
-use crate::lower::env::Env;
+use crate::lower::env::{self, Env};
+use crate::lower::index::Index;
 use crate::text::Text;
 
 /// What instructions change.
@@ -17,11 +16,11 @@ pub(in crate::lower) struct State {
     pub env: Env,
     pub image: ImageConfig,
     pub platform: Platform,
-    /// Where a name stands in the image's environment.
-    pub env_at: HashMap<String, usize>,
+    /// Where names stand in the image's environment.
+    pub(super) env_at: Index,
     /// The `ARG`s so far, those of the stages below included: each where it was first declared, with its last value.
     pub build_args: Vec<(Text, Option<String>)>,
-    pub(super) arg_at: HashMap<Text, usize>,
+    pub(super) arg_at: Index,
     /// Whether a `WORKDIR` of this file has been passed.
     pub workdir_set: bool,
     /// Whether all that is set is known: the base image is, and every instruction so far was understood.
@@ -29,20 +28,44 @@ pub(in crate::lower) struct State {
 }
 
 impl State {
+    /// An `ENV`.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.env.set(name, value);
+        let text = [name, "=", value].concat();
+        let list = self.image.config.env.get_or_insert_default();
+        match self.env_at.find(name, list, variable_name) {
+            Some(at) => list[at] = text,
+            None => {
+                list.push(text);
+                self.env_at.added(list, variable_name);
+            }
+        }
+    }
+
+    /// The environment is what the image's says, beside what it was before.
+    pub(super) fn take_environment(&mut self) {
+        let list = self.image.config.env.get_or_insert_default();
+        for variable in list.iter() {
+            let (name, value) = env::split(variable);
+            self.env.set(name, value);
+        }
+        self.env_at = Index::of(list, variable_name);
+    }
+
     /// An `ARG`.
     pub fn declare(&mut self, name: &Text, value: Option<String>) {
-        match self.arg_at.get(name) {
-            Some(at) => self.build_args[*at].1 = value,
+        match self.arg_at.find(name, &self.build_args, argument_name) {
+            Some(at) => self.build_args[at].1 = value,
             None => {
-                self.arg_at.insert(name.clone(), self.build_args.len());
                 self.build_args.push((name.clone(), value));
+                self.arg_at.added(&self.build_args, argument_name);
             }
         }
     }
 
     /// Whether there was an `ARG` of this name.
     pub fn declares(&self, name: &str) -> bool {
-        self.arg_at.contains_key(name)
+        self.arg_at.find(name, &self.build_args, argument_name).is_some()
     }
 
     /// How many bytes another one like it would take.
@@ -59,31 +82,43 @@ impl State {
         }
     }
 
-    pub fn shell(&self) -> Vec<String> {
-        match &self.image.config.shell {
-            Some(shell) if !shell.is_empty() => shell.clone(),
-            _ if self.image.os == "windows" => ["cmd", "/S", "/C"].map(str::to_owned).to_vec(),
-            _ => ["/bin/sh", "-c"].map(str::to_owned).to_vec(),
+    /// What runs `line`.
+    fn shell_with(&self, line: String) -> Vec<String> {
+        let default: &[&str] = if self.image.os == "windows" { &["cmd", "/S", "/C"] } else { &["/bin/sh", "-c"] };
+        let chosen = self.image.config.shell.as_deref().filter(|shell| !shell.is_empty());
+        let length = chosen.map_or(default.len(), <[String]>::len);
+        let mut args = Vec::with_capacity(length + 1);
+        match chosen {
+            Some(chosen) => args.extend_from_slice(chosen),
+            None => args.extend(default.iter().map(|arg| (*arg).to_owned())),
         }
+        args.push(line);
+        args
     }
+}
+
+fn variable_name(variable: &String) -> Option<&str> {
+    Some(env::split(variable).0)
+}
+
+fn argument_name(argument: &(Text, Option<String>)) -> Option<&str> {
+    Some(&argument.0)
 }
 
 /// What a command line runs, the shell before it where it is one string.
 pub(in crate::lower) fn arguments(state: &State, line: &CommandLine) -> Vec<String> {
-    let args: Vec<String> = line.args.iter().map(ToString::to_string).collect();
+    let args: Vec<String> = line.args.iter().map(String::from).collect();
     with_shell(state, line.form, args)
 }
 
 pub(in crate::lower) fn with_shell(state: &State, form: Form, args: Vec<String>) -> Vec<String> {
     match form {
         Form::Exec => args,
-        Form::Shell => {
-            let mut shell = state.shell();
-            shell.reserve_exact(1);
-            // Mostly it is one text already.
-            shell.push(if let [_] = args.as_slice() { args.into_iter().collect() } else { args.join(" ") });
-            shell
-        }
+        // Mostly it is one text already.
+        Form::Shell => match <[String; 1]>::try_from(args) {
+            Ok([line]) => state.shell_with(line),
+            Err(args) => state.shell_with(args.join(" ")),
+        },
     }
 }
 
