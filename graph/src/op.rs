@@ -248,6 +248,35 @@ pub struct Copy {
     pub mtime: Option<i64>,
 }
 
+impl Op {
+    /// The slots by which it names its inputs. Of other ops, the order of the inputs tells which is which.
+    pub(crate) fn slots_mut(&mut self) -> Vec<&mut Slot> {
+        match self {
+            Op::Exec(op) => {
+                let mounts = op.mounts.iter_mut().filter_map(|mount| match &mut mount.kind {
+                    MountKind::Bind { from, .. } | MountKind::Cache { from, .. } => from.as_mut(),
+                    MountKind::Tmpfs { .. }
+                    | MountKind::Secret { .. }
+                    | MountKind::Ssh { .. }
+                    | MountKind::File { .. } => None,
+                });
+                op.root.iter_mut().chain(mounts).collect()
+            }
+            Op::File(op) => {
+                let copies = op.actions.iter_mut().filter_map(|action| match action {
+                    FileAction::Copy(copy) => copy.from.as_mut(),
+                    FileAction::Mkdir { .. }
+                    | FileAction::Mkfile { .. }
+                    | FileAction::Symlink { .. }
+                    | FileAction::Rm { .. } => None,
+                });
+                op.base.iter_mut().chain(copies).collect()
+            }
+            Op::Source(_) | Op::Merge | Op::Diff => Vec::new(),
+        }
+    }
+}
+
 impl Copy {
     /// As a COPY without flags has it.
     pub fn new(from: Slot, src: &str, dest: &str) -> Self {

@@ -3,7 +3,7 @@
 //!
 //! 1. What no target leads to is left out.
 //! 2. In the order of the graph, inputs first, a vertex is looked for among those that are kept already: same op, same
-//!    inputs once those are replaced by what stands for them.
+//!    inputs once those are replaced by what stands for them. Inputs that have become one get one slot.
 //! 3. A vertex that stands for several is shown as the last of them that a walk from the target comes to: each input by
 //!    slot before what uses it, each vertex once. So LLB's metadata come out. Of several targets, the first that leads
 //!    there names it. If one of them is not to be looked up, none is.
@@ -13,13 +13,14 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use foldhash::HashMap;
 use foldhash::fast::RandomState;
 
-use crate::dag::{Graph, InputLists, Vertex, VertexId};
+use crate::dag::{Graph, InputLists, Slot, Vertex, VertexId};
+use crate::op::Op;
 
 /// The vertices that `targets` need, each once, and the targets among them.
 pub fn unify(graph: Graph, targets: &[Option<VertexId>]) -> (Graph, Vec<Option<VertexId>>) {
     let lists = graph.all_inputs();
     let standing = Standing::find(&graph, &lists, targets);
-    if standing.kept.iter().map(|kept| kept.index()).eq(0..graph.len()) {
+    if standing.is_everything(graph.len()) {
         return (graph, targets.to_vec());
     }
     let shown = standing.shown(&lists, targets);
@@ -33,10 +34,10 @@ pub fn unify(graph: Graph, targets: &[Option<VertexId>]) -> (Graph, Vec<Option<V
     let mut ids: Vec<VertexId> = Vec::with_capacity(standing.kept.len());
     let places = |id: VertexId| standing.place[id.index()].expect("inputs of what is needed are needed");
     for (place, kept) in standing.kept.iter().enumerate() {
-        let inputs: Vec<VertexId> = lists.of(*kept).iter().map(|input| ids[places(*input)]).collect();
+        let inputs: Vec<VertexId> = kept.inputs.iter().map(|input| ids[*input]).collect();
         let mut meta = graph.vertex(shown[place]).meta.clone();
         meta.no_cache = no_cache[place];
-        ids.push(unified.add(Vertex { op: graph.vertex(*kept).op.clone(), meta }, &inputs));
+        ids.push(unified.add(Vertex { op: kept.op(&graph).clone(), meta }, &inputs));
     }
     let targets = targets.iter().map(|target| target.map(|target| ids[places(target)])).collect();
     (unified, targets)
@@ -46,7 +47,21 @@ pub fn unify(graph: Graph, targets: &[Option<VertexId>]) -> (Graph, Vec<Option<V
 struct Standing {
     /// By vertex: the position in `kept` of what stands for it; `None` for what is not needed.
     place: Vec<Option<usize>>,
-    kept: Vec<VertexId>,
+    kept: Vec<Kept>,
+}
+
+struct Kept {
+    id: VertexId,
+    /// Its op, where that is not as it was.
+    merged: Option<Box<Op>>,
+    /// Positions in `kept`.
+    inputs: Vec<usize>,
+}
+
+impl Kept {
+    fn op<'g>(&'g self, graph: &'g Graph) -> &'g Op {
+        self.merged.as_deref().unwrap_or(&graph.vertex(self.id).op)
+    }
 }
 
 impl Standing {
@@ -56,32 +71,35 @@ impl Standing {
         let hasher = RandomState::default();
         // By hash the last that was kept, and for each of those the one before it.
         let mut last: HashMap<u64, usize> = HashMap::default();
-        let mut before: Vec<Option<usize>> = Vec::new();
-        let mut mine: Vec<usize> = Vec::new();
+        let mut before: Vec<Option<usize>> = Vec::with_capacity(graph.len());
         for id in graph.ids().filter(|id| needed[id.index()]) {
-            let op = &graph.vertex(id).op;
             let place = |input: &VertexId| standing.place[input.index()].expect("inputs come before what uses them");
-            mine.clear();
-            mine.extend(lists.of(id).iter().map(place));
+            let mut inputs: Vec<usize> = lists.of(id).iter().map(place).collect();
+            let merged = merge_inputs(&graph.vertex(id).op, &mut inputs);
+            let kept = Kept { id, merged, inputs };
             let mut state = hasher.build_hasher();
-            (op, &mine).hash(&mut state);
+            (kept.op(graph), &kept.inputs).hash(&mut state);
             let head = last.entry(state.finish()).or_insert(usize::MAX);
             let mut candidate = Some(*head).filter(|at| *at != usize::MAX);
             while let Some(at) = candidate
-                && !(lists.of(standing.kept[at]).iter().map(place).eq(mine.iter().copied())
-                    && graph.vertex(standing.kept[at]).op == *op)
+                && !(standing.kept[at].inputs == kept.inputs && standing.kept[at].op(graph) == kept.op(graph))
             {
                 candidate = before[at];
             }
             let place = candidate.unwrap_or_else(|| {
                 before.push(Some(*head).filter(|at| *at != usize::MAX));
                 *head = standing.kept.len();
-                standing.kept.push(id);
+                standing.kept.push(kept);
                 *head
             });
             standing.place[id.index()] = Some(place);
         }
         standing
+    }
+
+    /// Whether each of so many vertices is kept as it is.
+    fn is_everything(&self, vertices: usize) -> bool {
+        self.kept.len() == vertices && self.kept.iter().all(|kept| kept.merged.is_none())
     }
 
     /// For each that is kept, whose name it gets.
@@ -96,9 +114,37 @@ impl Standing {
                 }
             }
         }
-        let named = |(name, kept): (Option<(usize, VertexId)>, &VertexId)| name.map_or(*kept, |(_, id)| id);
+        let named = |(name, kept): (Option<(usize, VertexId)>, &Kept)| name.map_or(kept.id, |(_, id)| id);
         shown.into_iter().zip(&self.kept).map(named).collect()
     }
+}
+
+/// Where some of the `inputs` are one: each once, and `op` with the slots that it has then.
+fn merge_inputs(op: &Op, inputs: &mut Vec<usize>) -> Option<Box<Op>> {
+    let by_slot = matches!(op, Op::Exec(_) | Op::File(_));
+    if !by_slot || inputs.len() < 2 {
+        return None;
+    }
+    let mut unique = Vec::with_capacity(inputs.len());
+    let mut next = 0..=u16::MAX;
+    let mut slot_of: HashMap<usize, Slot> = HashMap::default();
+    let mut slots = Vec::with_capacity(inputs.len());
+    for input in inputs.iter() {
+        let slot = slot_of.entry(*input).or_insert_with(|| {
+            unique.push(*input);
+            Slot(next.next().expect("a graph takes no op with more inputs than slots"))
+        });
+        slots.push(*slot);
+    }
+    if unique.len() == inputs.len() {
+        return None;
+    }
+    let mut op = Box::new(op.clone());
+    for slot in op.slots_mut() {
+        *slot = slots[usize::from(slot.0)];
+    }
+    *inputs = unique;
+    Some(op)
 }
 
 fn needed(graph: &Graph, lists: &InputLists, targets: &[Option<VertexId>]) -> Vec<bool> {
@@ -136,7 +182,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Meta, Op, SourceOp};
+    use crate::op::Copy;
+    use crate::{FileAction, FileOp, Meta, SourceOp};
 
     fn vertex(op: Op, name: &str) -> Vertex {
         Vertex { op, meta: Meta { name: name.to_owned(), ..Meta::default() } }
@@ -164,6 +211,25 @@ mod tests {
         let (unified, targets) = unify(graph, &[Some(target), None]);
         assert_eq!(describe(&unified), ["one []", "other []", "first [0, 1]", "target [2, 2]"]);
         assert_eq!(targets.iter().map(|id| id.map(VertexId::index)).collect::<Vec<_>>(), [Some(3), None]);
+    }
+
+    #[test]
+    fn inputs_that_become_one_get_one_slot() {
+        let copies = |slots: &[u16]| {
+            let copy = |slot: &u16| FileAction::Copy(Box::new(Copy::new(Slot(*slot), "/a", "/b")));
+            Op::File(FileOp { base: None, actions: slots.iter().map(copy).collect() })
+        };
+        let mut graph = Graph::new();
+        let one = graph.add(vertex(local("x"), "one"), &[]);
+        let twin = graph.add(vertex(local("x"), "twin"), &[]);
+        let other = graph.add(vertex(local("y"), "other"), &[]);
+        let apart = graph.add(vertex(copies(&[0, 1, 2]), "apart"), &[one, twin, other]);
+        let joined = graph.add(vertex(copies(&[0, 0, 1]), "joined"), &[one, other]);
+        let target = graph.add(vertex(Op::Merge, "target"), &[apart, joined]);
+        let (unified, _) = unify(graph, &[Some(target)]);
+        assert_eq!(describe(&unified), ["twin []", "other []", "joined [0, 1]", "target [2, 2]"]);
+        let ops: Vec<&Op> = unified.ids().map(|id| &unified.vertex(id).op).collect();
+        assert_eq!(*ops[2], copies(&[0, 0, 1]));
     }
 
     #[test]
