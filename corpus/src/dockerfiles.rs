@@ -73,11 +73,13 @@ fn told_by_chance(verdict: &Value) -> bool {
     verdict["err"].as_str().is_some_and(|error| error.starts_with("failed to parse stage name"))
 }
 
-/// BuildKit gives a directive the number of the line before, and an empty file the number 0.
+/// BuildKit gives a directive, and a line too long, the number of the line before, and an empty file the number 0.
 fn counted_from_1(verdict: &Value, line: &Value) -> Option<u64> {
     let error = verdict["err"].as_str().unwrap_or_default();
-    let of_a_directive = error.starts_with("invalid escape token") || error.ends_with("parser directive can be used");
-    line.as_u64().map(|line| (line + u64::from(of_a_directive)).max(1))
+    let of_the_line_before = error.starts_with("invalid escape token")
+        || error.ends_with("parser directive can be used")
+        || error.starts_with("dockerfile line greater than max allowed size");
+    line.as_u64().map(|line| (line + u64::from(of_the_line_before)).max(1))
 }
 
 fn errors(file: &Dockerfile) -> impl Iterator<Item = &Diagnostic> {

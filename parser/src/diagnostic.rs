@@ -19,6 +19,13 @@ pub struct Span {
     pub last_line: u32,
 }
 
+impl Span {
+    /// From here to the end of `last`, which stands behind.
+    pub fn to(self, last: Self) -> Self {
+        Self { end: last.end, last_line: last.last_line, ..self }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     Warning,

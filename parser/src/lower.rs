@@ -32,7 +32,7 @@ mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use graph::{Graph, SourceOp, VertexId};
+use graph::{Graph, Op, SourceOp, VertexId};
 use oci::{Digest, ImageConfig, Platform, Reference};
 
 use crate::ignore::Ignore;
@@ -160,9 +160,24 @@ pub fn lower(dockerfile: &Dockerfile, request: &Request, images: &dyn Images) ->
 pub fn lower_and_lint(dockerfile: &Dockerfile, request: &Request, images: &dyn Images) -> Result<Lowered, Linted> {
     let (lowered, linted) = Job::new(dockerfile, request, Scope::Target).run(images);
     match lowered {
-        Some(lowered) if linted.errors.is_empty() => Ok(Lowered { warnings: linted.warnings, ..lowered }),
+        Some(lowered) if linted.errors.is_empty() => match without_command(dockerfile, &lowered.graph) {
+            None => Ok(Lowered { warnings: linted.warnings, ..lowered }),
+            Some(error) => Err(Linted { errors: vec![error], ..linted }),
+        },
         Some(_) | None => Err(linted),
     }
+}
+
+/// `RUN []` runs nothing. As in BuildKit, a build refuses it, and checks let it pass.
+fn without_command(dockerfile: &Dockerfile, graph: &Graph) -> Option<Diagnostic> {
+    let is_without = |id: &VertexId| matches!(&graph.vertex(*id).op, Op::Exec(exec) if exec.args.is_empty());
+    let source = graph.vertex(graph.ids().find(is_without)?).meta.source?;
+    let node = dockerfile.tree.nodes.iter().find(|node| node.span.first_line == source.first_line);
+    let span = node.map(|node| node.span).unwrap_or_default();
+    Some(
+        Diagnostic::error("NoCommand", span, "there is no command to run")
+            .with_expected("`RUN [\"program\", \"argument\"]`"),
+    )
 }
 
 /// What is found in all stages, or in those that lead to the target if one is asked for; for the first platform.

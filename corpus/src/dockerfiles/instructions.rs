@@ -2,8 +2,8 @@
 
 use parser::ast::{Pair, PairForm};
 use parser::instruction::{
-    Arg, CommandLine, Form, Head, Healthcheck, InlineFile, Instruction, Link, Mount, Network, Security, SourcesAndDest,
-    mount,
+    AddFiles, Arg, CommandLine, Form, Head, Healthcheck, InlineFile, Instruction, Link, Mount, Network, Security,
+    SourcesAndDest, mount,
 };
 use parser::{Command, Diagnostic, Dockerfile, Stage, Text};
 use serde_json::{Value, json};
@@ -143,21 +143,30 @@ fn files(files: &SourcesAndDest) -> Vec<(&'static str, Value)> {
     ]
 }
 
+fn add(add: &AddFiles) -> Value {
+    let mut out = set([
+        files(&add.files),
+        vec![
+            ("Chown", text(&add.chown)),
+            ("Chmod", text(&add.chmod)),
+            ("Link", json!(add.link == Link::Linked)),
+            ("ExcludePatterns", texts(&add.exclude)),
+            ("Checksum", text(&add.checksum)),
+        ],
+    ]
+    .concat());
+    // What is said to be off is not what is left out.
+    for (name, said) in [("KeepGitDir", add.keep_git_dir), ("Unpack", add.unpack)] {
+        if let Some(said) = said {
+            out[name] = json!(said);
+        }
+    }
+    out
+}
+
 fn fields(instruction: &Instruction) -> Value {
     match instruction {
-        Instruction::Add(add) => set([
-            files(&add.files),
-            vec![
-                ("Chown", text(&add.chown)),
-                ("Chmod", text(&add.chmod)),
-                ("Link", json!(add.link == Link::Linked)),
-                ("ExcludePatterns", texts(&add.exclude)),
-                ("KeepGitDir", json!(add.keep_git_dir)),
-                ("Checksum", text(&add.checksum)),
-                ("Unpack", json!(add.unpack)),
-            ],
-        ]
-        .concat()),
+        Instruction::Add(add) => self::add(add),
         Instruction::Copy(copy) => set([
             files(&copy.files),
             vec![

@@ -93,11 +93,12 @@ fn without_layers(image: &Value) -> Value {
     image
 }
 
-/// Names need not be unique: whatever has the same name is told apart by its order.
-fn insert(ops: &mut BTreeMap<String, Vec<Value>>, name: String, op: Value) {
-    let same = ops.entry(name).or_default();
-    // LLB knows vertices by their contents: what is the same is there once.
-    if !same.contains(&op) {
-        same.push(op);
-    }
+/// Names need not be unique, and what has the same name stands in no order. LLB knows vertices by their contents: what is
+/// the same is there once.
+fn insert(ops: &mut BTreeMap<String, BTreeMap<String, Value>>, name: String, op: Value) {
+    ops.entry(name).or_default().insert(op.to_string(), op);
+}
+
+fn inserted(ops: BTreeMap<String, BTreeMap<String, Value>>) -> Value {
+    ops.into_iter().map(|(name, same)| (name, same.into_values().collect::<Value>())).collect()
 }

@@ -39,7 +39,10 @@ impl Sources<'_> {
         }
         let named = |stage: &&Stage| stage.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(value));
         match self.dockerfile.stages.iter().find(named) {
-            Some(stage) => self.time(&self.source_of(stage)?, stage.head.span),
+            Some(stage) => {
+                let source = self.source_of(stage).map_err(|error| at_head(stage, error))?;
+                self.time(&source, stage.head.span)
+            }
             None => {
                 let message = format!("`{value}` is no `{EPOCH}`: expected seconds since 1970");
                 let error = Diagnostic::error("InvalidEpoch", span, message).with_hint(
@@ -137,4 +140,11 @@ impl Sources<'_> {
             ),
         }
     }
+}
+
+/// A stage that does not do is wrong as a whole, as in BuildKit; the instruction that is in the way is pointed at.
+fn at_head(stage: &Stage, error: Box<Diagnostic>) -> Box<Diagnostic> {
+    let culprit = error.focus.unwrap_or(error.span);
+    let error = Diagnostic { span: stage.head.span, ..*error };
+    Box::new(if culprit == stage.head.span { error } else { error.with_label(culprit, "this is in the way") })
 }

@@ -177,7 +177,13 @@ fn a_misspelt_stage_is_taken_for_an_image_and_offered() {
 fn mistakes_are_told() {
     let table = [
         ("FROM $NOPE\n", "line 1: the base image `$NOPE` is empty\n"),
-        ("FROM a AS a\nCOPY --from=b x y\nFROM c AS b\nCOPY --from=a x y\n", "line 4: the stage `a` needs itself\n"),
+        ("FROM a AS a\nCOPY --from=b x y\nFROM c AS b\nCOPY --from=a x y\n", "line 2: the stage `a` needs itself\n"),
+        ("FROM scratch AS a\nCOPY --from=b x y\nFROM a AS b\nRUN x\n", "line 2: the stage `a` needs itself\n"),
+        ("FROM a\nRUN true\nRUN []\n", "line 3: there is no command to run\n"),
+        (
+            "ARG SOURCE_DATE_EPOCH=t\nFROM scratch AS t\nCOPY x y\nFROM a\n",
+            "line 2: a stage for `SOURCE_DATE_EPOCH` can hold `ARG` and one `ADD` alone, and no `COPY`\n",
+        ),
         ("FROM a AS a\nCOPY --from=a x y\n", "line 2: the stage `a` needs itself\n"),
         ("FROM a\nCOPY --from=7 x y\n", "line 2: there is no stage 7: the last one is 0\n"),
         ("FROM a\nCOPY --from=b x y\nFROM c AS b\n", ""),

@@ -33,7 +33,7 @@ pub(super) fn ops(lowered: &Lowered) -> Value {
     }
     let target = lowered.images.first().and_then(|image| image.target).map_or(Value::Null, |id| name(graph.vertex(id)));
     super::insert(&mut ops, String::new(), target);
-    json!(ops)
+    super::inserted(ops)
 }
 
 /// The line of the vertex that `at` begins with the name of.

@@ -25,7 +25,7 @@ pub(super) fn ops(llb: &Value) -> Value {
     // The last op only says which result is the target's.
     let target = ops.last().map_or(Value::Null, |last| graph.input_name(last, &Value::Null));
     super::insert(&mut out, String::new(), target);
-    json!(out)
+    super::inserted(out)
 }
 
 fn name(op: &Value) -> String {
@@ -152,7 +152,7 @@ impl Graph<'_> {
             return json!({
                 "copy": self.input_name(op, &action["secondaryInput"]), "src": copy["src"], "dest": copy["dest"],
                 "owner": owner(&copy["owner"]),
-                "mode": if copy["modeStr"].is_string() { copy["modeStr"].clone() } else { copy["mode"].clone() },
+                "mode": if copy["modeStr"].is_string() { copy["modeStr"].clone() } else { json!(copy["mode"].as_i64().unwrap_or(0)) },
                 "followSymlink": flag("followSymlink"), "dirCopyContents": flag("dirCopyContents"),
                 "attemptUnpackDockerCompatibility": flag("attemptUnpackDockerCompatibility"),
                 "createDestPath": flag("createDestPath"), "allowWildcard": flag("allowWildcard"),

@@ -1,8 +1,8 @@
 //! What stages need of each other: which the target leads to, and whether one needs itself. Knows no image.
 
 use super::{Origin, Plan};
-use crate::Span;
 use crate::lower::{Step, refuse};
+use crate::{Diagnostic, Span};
 
 impl Plan<'_> {
     /// The stages a stage needs.
@@ -28,21 +28,21 @@ impl Plan<'_> {
         let mut done = vec![false; self.stages.len()];
         let mut open = vec![false; self.stages.len()];
         for start in 0..self.stages.len() {
-            let mut path = vec![(start, self.needs(start).collect::<Vec<_>>())];
+            let mut path = vec![(start, None, self.needs(start).collect::<Vec<_>>())];
             open[start] = !done[start];
             if done[start] {
                 continue;
             }
-            while let Some((at, rest)) = path.last_mut() {
+            while let Some((at, _, rest)) = path.last_mut() {
                 match rest.pop() {
                     Some((next, span)) if open[next] => {
-                        let name = &self.stages[next].label;
-                        return refuse("CircularStages", span, format!("the stage `{name}` needs itself"));
+                        let ways: Vec<Span> = path.iter().filter_map(|(_, way, _)| *way).chain([span]).collect();
+                        return self.circle(next, &ways);
                     }
                     Some((next, _)) if done[next] => {}
-                    Some((next, _)) => {
+                    Some((next, span)) => {
                         open[next] = true;
-                        path.push((next, self.needs(next).collect()));
+                        path.push((next, Some(span), self.needs(next).collect()));
                     }
                     None => {
                         (done[*at], open[*at]) = (true, false);
@@ -52,6 +52,20 @@ impl Plan<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The stage needs itself by these instructions, the last of which closes the circle. As BuildKit, which names all of
+    /// them, from the first line to the last.
+    fn circle(&self, stage: usize, ways: &[Span]) -> Step<()> {
+        let name = &self.stages[stage].label;
+        let message = format!("the stage `{name}` needs itself");
+        let is_base = |span: &Span| self.stages.iter().any(|planned| planned.stage.head.span == *span);
+        let commands = || ways.iter().filter(|span| !is_base(span));
+        let (Some(first), Some(last)) = (commands().min(), commands().next_back()) else {
+            return refuse("CircularStages", self.stages[stage].stage.head.span, message);
+        };
+        let span = if ways.iter().any(is_base) { *first } else { first.to(*last) };
+        Err(Box::new(Diagnostic::error("CircularStages", span, message).with_focus(*first)))
     }
 
     /// Leaves aside what reaches forward, so that no circle is left.
