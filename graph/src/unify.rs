@@ -8,7 +8,7 @@
 //!    slot before what uses it, each vertex once. So LLB's metadata come out. Of several targets, the first that leads
 //!    there names it. If one of them is not to be looked up, none is.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use foldhash::HashMap;
 use foldhash::fast::RandomState;
@@ -77,9 +77,8 @@ impl Standing {
             let mut inputs: Vec<usize> = lists.of(id).iter().map(place).collect();
             let merged = merge_inputs(&graph.vertex(id).op, &mut inputs);
             let kept = Kept { id, merged, inputs };
-            let mut state = hasher.build_hasher();
-            (kept.op(graph), &kept.inputs).hash(&mut state);
-            let head = last.entry(state.finish()).or_insert(usize::MAX);
+            let hash = hasher.hash_one((kept.op(graph), &kept.inputs));
+            let head = last.entry(hash).or_insert(usize::MAX);
             let mut candidate = Some(*head).filter(|at| *at != usize::MAX);
             while let Some(at) = candidate
                 && !(standing.kept[at].inputs == kept.inputs && standing.kept[at].op(graph) == kept.op(graph))
@@ -179,6 +178,8 @@ fn walk(lists: &InputLists, vertices: usize, target: VertexId) -> Vec<VertexId> 
 
 #[cfg(test)]
 mod tests {
+    use std::hash::{Hash, Hasher};
+
     use proptest::prelude::*;
 
     use super::*;

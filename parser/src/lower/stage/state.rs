@@ -6,7 +6,7 @@ use oci::{ImageConfig, Platform};
 
 use crate::instruction::{CommandLine, Form};
 use crate::lower::env::{self, Env};
-use crate::lower::index::Index;
+use crate::lower::index::{Index, Name};
 use crate::text::Text;
 
 /// What instructions change.
@@ -33,11 +33,11 @@ impl State {
         self.env.set(name, value);
         let text = [name, "=", value].concat();
         let list = self.image.config.env.get_or_insert_default();
-        match self.env_at.find(name, list, variable_name) {
+        match self.env_at.find(name, list, VARIABLE_NAME) {
             Some(at) => list[at] = text,
             None => {
                 list.push(text);
-                self.env_at.added(list, variable_name);
+                self.env_at.added(list, VARIABLE_NAME);
             }
         }
     }
@@ -49,23 +49,23 @@ impl State {
             let (name, value) = env::split(variable);
             self.env.set(name, value);
         }
-        self.env_at = Index::of(list, variable_name);
+        self.env_at = Index::of(list, VARIABLE_NAME);
     }
 
     /// An `ARG`.
     pub fn declare(&mut self, name: &Text, value: Option<String>) {
-        match self.arg_at.find(name, &self.build_args, argument_name) {
+        match self.arg_at.find(name, &self.build_args, ARGUMENT_NAME) {
             Some(at) => self.build_args[at].1 = value,
             None => {
                 self.build_args.push((name.clone(), value));
-                self.arg_at.added(&self.build_args, argument_name);
+                self.arg_at.added(&self.build_args, ARGUMENT_NAME);
             }
         }
     }
 
     /// Whether there was an `ARG` of this name.
     pub fn declares(&self, name: &str) -> bool {
-        self.arg_at.find(name, &self.build_args, argument_name).is_some()
+        self.arg_at.find(name, &self.build_args, ARGUMENT_NAME).is_some()
     }
 
     /// How many bytes another one like it would take.
@@ -97,13 +97,9 @@ impl State {
     }
 }
 
-fn variable_name(variable: &String) -> Option<&str> {
-    Some(env::split(variable).0)
-}
+const VARIABLE_NAME: Name<String> = |variable| Some(env::split(variable).0);
 
-fn argument_name(argument: &(Text, Option<String>)) -> Option<&str> {
-    Some(&argument.0)
-}
+const ARGUMENT_NAME: Name<(Text, Option<String>)> = |argument| Some(&argument.0);
 
 /// What a command line runs, the shell before it where it is one string.
 pub(in crate::lower) fn arguments(state: &State, line: &CommandLine) -> Vec<String> {
