@@ -4,6 +4,7 @@
 //! What the words mean is decided by the modules that carry the commands out.
 
 pub mod build;
+pub mod docker;
 pub mod graph;
 pub mod image;
 pub mod run;

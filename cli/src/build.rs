@@ -3,7 +3,7 @@
 
 mod agents;
 mod answer;
-mod bases;
+pub mod bases;
 pub mod call;
 mod context;
 mod excerpt;
@@ -55,13 +55,14 @@ use request::{ContextFrom, Request};
 
 pub fn run(args: BuildArgs, global: Global) -> Result<ExitCode, Problem> {
     let request = Request::new(args, &|name| std::env::var(name).ok())?;
+    request.warnings.iter().for_each(|warning| terminal::complain(&format!("WARNING: {warning}\n")));
     request.outputs.iter().try_for_each(export::check)?;
     let store = Arc::new(Store::open(&paths::store_root(global.root)?)?);
     named::check(&request.contexts)?;
     let tools = Tools::new(&request, store)?;
     let input = Input::read(&request, &tools.fetcher())?;
     let detail = if global.debug { Detail::Full } else { Detail::Short };
-    let build = Build { detail, ..Build::new(&request, &input, tools) };
+    let build = Build::new(&request, &input, tools, detail);
     if let Some(call) = request.call {
         return build.answer(call);
     }
@@ -128,12 +129,12 @@ pub struct Build<'a> {
     pub view: Arc<View>,
     pub images: Arc<Images>,
     interrupts: Interrupts,
-    remotes: Arc<Remotes>,
+    pub remotes: Arc<Remotes>,
     _agents: Agents,
     /// The task of reading the Dockerfile, once that is begun: warnings are its.
     definition: Cell<Option<TaskId>>,
     /// Of warnings.
-    detail: Detail,
+    pub detail: Detail,
 }
 
 /// What the graph came to.
@@ -144,9 +145,9 @@ struct Outcome {
 }
 
 impl<'a> Build<'a> {
-    pub fn new(request: &'a Request, input: &'a Input, tools: Tools) -> Self {
+    pub fn new(request: &'a Request, input: &'a Input, tools: Tools, detail: Detail) -> Self {
         let Tools { store, view, images, interrupts, remotes, _agents } = tools;
-        let (definition, detail) = (Cell::default(), Detail::Short);
+        let definition = Cell::default();
         Self { request, input, store, view, images, interrupts, remotes, _agents, definition, detail }
     }
 
@@ -154,6 +155,7 @@ impl<'a> Build<'a> {
     fn run(&self) -> Result<(Made, Option<Descriptor>), Problem> {
         let dockerfile = self.read();
         let lowered = self.lower(&dockerfile)?;
+        self.request.outputs.iter().try_for_each(|output| export::check_form(output, lowered.index))?;
         let executor = self.executor(&lowered)?;
         self.interrupts.be_orderly();
         let mut lost = BTreeSet::new();
@@ -217,7 +219,7 @@ impl<'a> Build<'a> {
     }
 
     /// What could be understood.
-    fn read(&self) -> Dockerfile {
+    pub fn read(&self) -> Dockerfile {
         let text = &self.input.dockerfile;
         let task = self.view.begin(&format!("[internal] load build definition from {}", text.name));
         self.view.update(task, Update::Started);
@@ -247,7 +249,7 @@ impl<'a> Build<'a> {
 
     pub fn lower(&self, dockerfile: &Dockerfile) -> Result<Lowered, Problem> {
         let pull = if self.request.pull { Pull::Always } else { Pull::Missing };
-        let bases = bases::Bases::new(&self.images, &self.view, &self.store, pull);
+        let bases = bases::Bases::new(self, pull);
         bases.ask_for(&lower::bases(dockerfile, &self.lower_request()?));
         self.lower_on(dockerfile, &bases)
     }
@@ -276,7 +278,9 @@ impl<'a> Build<'a> {
                 BuildNetwork::Host => graph::op::Network::Host,
                 BuildNetwork::None => graph::op::Network::None,
             },
-            source_date_epoch: self.request.source_date_epoch,
+            limits: self.request.limits.clone(),
+            shm_size: self.request.shm_size,
+            context_source: self.input.source.clone(),
             contexts: self.request.contexts.lowering.clone(),
             ignored: self.input.ignore.as_ref().map(context::ignore).transpose()?,
             ..lower::Request::default()

@@ -27,6 +27,7 @@ use crate::args::Global;
 use crate::args::build::{BuildArgs, Progress};
 use crate::args::graph::{Form, GraphArgs};
 use crate::build::input::Input;
+use crate::build::mistakes::{self, Detail, Source};
 use crate::build::request::Request;
 use crate::build::{Build, Tools};
 use crate::report::{self, Kind, Problem};
@@ -40,11 +41,14 @@ pub fn run(args: GraphArgs, global: Global) -> Result<(), Problem> {
     let store = Arc::new(Store::open(&paths::store_root(global.root)?)?);
     let tools = Tools::new(&request, store)?;
     let input = Input::read(&request, &tools.fetcher())?;
-    let build = Build::new(&request, &input, tools);
-    let drawing = drawing(&build, &request, &input)?;
+    let detail = if global.debug { Detail::Full } else { Detail::Short };
+    let build = Build::new(&request, &input, tools, detail);
+    let (drawing, warnings) = drawing(&build, &request, &input)?;
     // Whoever looks at a step does not use it.
     build.store.forget_uses();
-    write(&written(&drawing, form), args.output.as_deref())
+    write(&written(&drawing, form), args.output.as_deref())?;
+    terminal::complain(&warnings);
+    Ok(())
 }
 
 /// What the name of a file says of what is to be in it.
@@ -58,17 +62,17 @@ fn form_of(path: Option<&Path>) -> Form {
     }
 }
 
-fn drawing(build: &Build<'_>, request: &Request, input: &Input) -> Result<Drawing, Problem> {
-    let dockerfile = build.parse()?;
-    let lowered = if request.pull {
-        build.lower(&dockerfile)?
-    } else {
-        build.lower_on(&dockerfile, &known::Here(&build.images))?
-    };
+/// With what is to be said of the Dockerfile beside it.
+fn drawing(build: &Build<'_>, request: &Request, input: &Input) -> Result<(Drawing, String), Problem> {
+    let dockerfile = build.read();
+    let here = known::Here::new(&build.images);
+    let lowered = if request.pull { build.lower(&dockerfile)? } else { build.lower_on(&dockerfile, &here)? };
     let targets: Vec<graph::VertexId> = lowered.images.iter().filter_map(|built| built.target).collect();
     let executor = build.executor(&lowered)?;
-    let known = known::known(&lowered.graph, &targets, build, &executor)?;
-    Ok(trace::trace(&lowered.graph, &targets, &known, (&input.dockerfile.name, &dockerfile.source)))
+    let known = known::known(&lowered.graph, &targets, build, (&executor, &here))?;
+    let drawing = trace::trace(&lowered.graph, &targets, &known, (&input.dockerfile.name, &dockerfile.source));
+    let source = Source { name: &input.dockerfile.name, text: &dockerfile.source };
+    Ok((drawing, mistakes::list(&lowered.warnings, source, build.detail)))
 }
 
 fn written(drawing: &Drawing, form: Form) -> String {

@@ -64,7 +64,8 @@ fn git_fields(fields: &mut Manifest, git: &Git) {
 }
 
 fn exec_fields(fields: &mut Manifest, exec: &ExecOp) {
-    let ExecOp { root, args, env, cwd, user, hostname, network, security, mounts, devices, proxy_env: _ } = exec;
+    let ExecOp { root, args, env, cwd, user, hostname, network, security, mounts, devices, limits, proxy_env: _ } =
+        exec;
     fields.push("op", "exec");
     push_some(fields, "root", root.map(|slot| slot.0.to_string()));
     for (n, arg) in args.iter().enumerate() {
@@ -85,6 +86,10 @@ fn exec_fields(fields: &mut Manifest, exec: &ExecOp) {
     for (n, device) in devices.iter().enumerate() {
         fields.push(format!("devices.{n}.name"), device.name.as_str());
         push_flag(fields, &format!("devices.{n}.required"), device.required);
+    }
+    for limit in limits {
+        let text = |value: Option<u64>| value.map_or_else(|| "unlimited".to_owned(), |value| value.to_string());
+        fields.push(format!("limits.{}", limit.name), format!("{}:{}", text(limit.soft), text(limit.hard)));
     }
 }
 

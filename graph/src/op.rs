@@ -115,6 +115,8 @@ pub struct ExecOp {
     pub security: Security,
     pub mounts: Vec<Mount>,
     pub devices: Vec<Device>,
+    /// By name.
+    pub limits: Vec<Limit>,
     /// Proxy variables: given to the process, part of no key and of no image.
     pub proxy_env: Vec<String>,
 }
@@ -132,6 +134,16 @@ pub enum Security {
     #[default]
     Sandbox,
     Insecure,
+}
+
+/// What a process may use of a resource (`setrlimit(2)`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Limit {
+    /// As `ulimit` of Docker calls it: `nofile`.
+    pub name: String,
+    /// `None` is without limit.
+    pub soft: Option<u64>,
+    pub hard: Option<u64>,
 }
 
 /// A device by its CDI name.

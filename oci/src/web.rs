@@ -41,6 +41,7 @@ pub struct Told {
     pub disposition: Option<String>,
 }
 
+#[allow(clippy::large_enum_variant)] // there is one at a time
 pub enum Answer<'a> {
     /// The file is still the known one.
     Unchanged,

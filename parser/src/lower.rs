@@ -65,12 +65,14 @@ pub struct Request {
     pub contexts: BTreeMap<String, NamedContext>,
     /// `--allow`
     pub entitlements: BTreeSet<Entitlement>,
-    /// Seconds since 1970 that times are set to.
-    pub source_date_epoch: Option<i64>,
     /// What the context leaves out, where that is known: copying it is warned of.
     pub ignored: Option<Ignore>,
-    /// The time of what the main context was fetched as, a commit or an archive: `SOURCE_DATE_EPOCH=context` means it.
-    pub context_time: Option<i64>,
+    /// What the main context was fetched as, a commit or a file: `SOURCE_DATE_EPOCH=context` means its time.
+    pub context_source: Option<SourceOp>,
+    /// `--ulimit`, by name.
+    pub limits: Vec<graph::op::Limit>,
+    /// `--shm-size`: the bytes that `/dev/shm` holds, where that was asked for.
+    pub shm_size: Option<u64>,
 }
 
 /// Which stages' records are not looked up.

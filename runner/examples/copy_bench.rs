@@ -15,6 +15,7 @@ use oci::Registry;
 use oci::registry::RegistryConfig;
 use runner::context::{Context, NothingIgnored};
 use runner::executor::{Given, LocalExecutor};
+use runner::remote::{Access, Remotes, Surroundings};
 use runner::source::Images;
 use solver::port::{Cancel, Executor, Job, Progress, TaskId, Update, Value};
 
@@ -66,7 +67,12 @@ fn round(name: &str, store: &Arc<Store>, dir: &Path) {
     let images =
         Arc::new(Images::new(Arc::clone(store), Registry::new(RegistryConfig::default()), Arc::clone(&progress)));
     let contexts = BTreeMap::from([("context".to_owned(), context)]);
-    let executor = LocalExecutor::new(Arc::clone(store), images, progress, contexts, Given::default());
+    let ports = (Arc::clone(store), Arc::clone(&progress));
+    let web = oci::Web::new(oci::Network::default());
+    let remotes = Remotes::new(ports, web, Access::default(), Surroundings::default(), Cancel::new());
+    let (hosts, resolv_conf) = (Vec::new(), Vec::new());
+    let given = Given { scratch: dir.join("scratch"), hosts, resolv_conf, remotes: Arc::new(remotes) };
+    let executor = LocalExecutor::new(Arc::clone(store), images, progress, contexts, given);
     let copy = Copy::new(Slot(0), "/", "/src");
     let op = Op::File(FileOp { base: None, actions: vec![FileAction::Copy(Box::new(copy))] });
     let mut graph = Graph::new();

@@ -38,6 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             network,
             mounts: vec![],
             files: vec![file("/etc/hosts"), file("/etc/resolv.conf")],
+            limits: vec![],
             privileged: false,
             no_new_privileges: false,
         };

@@ -65,6 +65,7 @@ pub fn spec(
         network: overrides.network.unwrap_or(Network::Host),
         mounts: overrides.mounts.clone(),
         files: overrides.files.clone(),
+        limits: Vec::new(),
         privileged: overrides.privileged,
         no_new_privileges: overrides.no_new_privileges,
     })

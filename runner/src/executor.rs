@@ -12,6 +12,7 @@ mod agent;
 mod exec;
 mod file;
 mod foreign;
+pub mod limits;
 mod mounts;
 mod output;
 
@@ -249,7 +250,7 @@ impl port::Resolver for LocalExecutor {
 }
 
 /// The ids that `owner` tells. A file that comes alone has no accounts to look names up in.
-fn ids(owner: Option<&Owner>) -> Result<(u32, u32), Failure> {
+pub(crate) fn ids(owner: Option<&Owner>) -> Result<(u32, u32), Failure> {
     let id = |of: Option<&UserRef>| match of {
         None => Ok(0),
         Some(UserRef::Id(id)) => Ok(*id),

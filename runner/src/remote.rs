@@ -8,6 +8,7 @@
 
 pub mod git;
 pub mod http;
+mod time;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,12 +17,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use cache::{CacheKey, Ingest, Record, Store};
-use graph::Manifest;
+use graph::{Manifest, SourceOp};
 use oci::{LayerId, Web};
 use solver::port::{Cancel, Failure, Progress};
 
 use crate::capture::capture;
-use crate::executor::fail;
+use crate::executor::{fail, ids};
 
 /// What whoever builds lets its steps have: never part of a key, a layer or a log.
 #[derive(Default)]
@@ -75,6 +76,19 @@ impl Remotes {
     fn recorded(&self, key: &Manifest) -> Result<Option<LayerId>, Failure> {
         let record = self.store.record(&CacheKey(key.digest())).map_err(fail)?;
         Ok(record.and_then(|record| record.layers.first().copied()))
+    }
+
+    /// The layer that `source` is known to come to, without asking anybody: what was told last time still counts.
+    pub fn remembered(&self, source: &SourceOp) -> Result<Option<LayerId>, Failure> {
+        match source {
+            SourceOp::Git(source) => git::remembered(self, source),
+            SourceOp::Http { url, checksum, filename, mode, owner } => {
+                let owner = ids(owner.as_ref())?;
+                let file = http::HttpFile { url, checksum: *checksum, name: filename.as_deref(), mode: *mode, owner };
+                self.http_remembered(file)
+            }
+            SourceOp::Image { .. } | SourceOp::Local { .. } => Ok(None),
+        }
     }
 
     /// Makes what is in `ingest` a layer, and records that `key` comes to it.

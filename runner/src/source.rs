@@ -114,8 +114,23 @@ impl Images {
                 source: None,
             });
         }
-        let resolved = self.registry.resolve(reference, Some(platform)).map_err(fail)?;
+        let resolved = self.registry.resolve(reference, Some(platform)).map_err(fail);
+        let resolved = resolved.map_err(|failure| match pull {
+            Pull::Always => failure,
+            Pull::Missing | Pull::Never => self.told_of_ours(failure, reference, platform),
+        })?;
         self.remember(reference, platform, &resolved)
+    }
+
+    /// Where the store has the name for another platform, that is the way out.
+    fn told_of_ours(&self, failure: Failure, reference: &Reference, platform: &Platform) -> Failure {
+        match (failure, self.store.image_named(reference)) {
+            (Failure::Other { message, source, .. }, Ok(Some(_))) => {
+                let hint = format!("the store has `{}`, but not for {platform}", reference.familiar());
+                Failure::Other { message, hint: Some(hint), source }
+            }
+            (failure, _) => failure,
+        }
     }
 
     /// The image and all its layers, in the store.

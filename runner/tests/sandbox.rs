@@ -69,6 +69,7 @@ fn spec_on(lowers: Vec<PathBuf>, step: &Path, script: &str) -> RunSpec {
         network: Network::Host,
         mounts: vec![],
         files: vec![],
+        limits: vec![],
         privileged: false,
         no_new_privileges: false,
     }

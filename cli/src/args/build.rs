@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::docker::DockerArgs;
+
 #[derive(Debug, Default, clap::Args)]
 #[command(
+    // As in Docker, the last one counts.
+    args_override_self = true,
     after_help = "Outputs:\n  -o DIR, -o type=local,dest=DIR   the root filesystem's files\n  -o -, -o type=tar,dest=F.tar     \
                         the same as a tar\n  -o type=oci,dest=F.tar           an OCI layout in a tar\n  \
                         -o type=docker,dest=F.tar        for `docker load`\n  -o type=image                    \
@@ -39,7 +43,8 @@ pub struct BuildArgs {
     pub progress: Option<Progress>,
 
     /// Print the image's id and nothing else
-    #[arg(short = 'q', long)]
+    #[arg(short = 'q', long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false", hide_default_value = true, action = clap::ArgAction::Set, value_parser = boolean)]
     pub quiet: bool,
 
     /// Write the image's id to a file
@@ -64,20 +69,17 @@ pub struct BuildArgs {
     pub call: String,
 
     /// Say what is wrong or doubtful in the Dockerfile, and build nothing: `--call=check`
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          action = clap::ArgAction::Set, value_parser = boolean)]
     pub check: Option<bool>,
 
     /// Put the result into the store, as without it
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false", hide_default_value = true, action = clap::ArgAction::Set, value_parser = boolean)]
     pub load: bool,
 
-    /// Docker's; nothing is left behind in any case
-    #[arg(long, hide = true)]
-    pub rm: bool,
-
-    /// Docker's; nothing is left behind in any case
-    #[arg(long, hide = true)]
-    pub force_rm: bool,
+    #[command(flatten)]
+    pub docker: DockerArgs,
 }
 
 /// What is to be built: the flags that shape the graph.
@@ -105,7 +107,8 @@ pub struct DefinitionArgs {
     pub allow: Vec<String>,
 
     /// Run every step, whatever the store holds
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false", hide_default_value = true, action = clap::ArgAction::Set, value_parser = boolean)]
     pub no_cache: bool,
 
     /// Run every step of these stages
@@ -113,7 +116,8 @@ pub struct DefinitionArgs {
     pub no_cache_filter: Vec<String>,
 
     /// Ask the registry again what each FROM means
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false", hide_default_value = true, action = clap::ArgAction::Set, value_parser = boolean)]
     pub pull: bool,
 
     /// Build for these platforms; several make one image each, under one name [default: this machine's]
@@ -123,6 +127,14 @@ pub struct DefinitionArgs {
     /// The network of RUN steps
     #[arg(long, value_enum, value_name = "MODE", default_value = "default")]
     pub network: BuildNetwork,
+
+    /// Limit what a process of a RUN step may use: nofile=1024:4096
+    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
+    pub ulimit: Vec<String>,
+
+    /// The size of /dev/shm in RUN steps: 256m
+    #[arg(long, value_name = "BYTES")]
+    pub shm_size: Option<String>,
 
     /// The context: a directory, or `-` for a Dockerfile or a tar on standard input
     #[arg(value_name = "PATH")]
@@ -141,6 +153,7 @@ pub enum Progress {
     #[value(name = "rawjson")]
     RawJson,
     /// Nothing until the end
+    #[value(alias = "none")]
     Quiet,
 }
 
@@ -152,4 +165,9 @@ pub enum BuildNetwork {
     Host,
     /// None but loopback
     None,
+}
+
+/// A flag's value as Go reads it, and so Docker.
+pub fn boolean(text: &str) -> Result<bool, String> {
+    parser::instruction::mount::boolean(text).ok_or_else(|| "expected `true` or `false`".to_owned())
 }

@@ -64,7 +64,7 @@ impl Build<'_> {
     }
 
     fn outline(&self, form: Form) -> Result<Answer, Problem> {
-        let dockerfile = self.parse()?;
+        let dockerfile = self.read();
         let (outline, missing) = self.with_images(&dockerfile, |images| {
             let lowered = lower::lower(&dockerfile, &self.lower_request()?, images);
             lowered
@@ -94,7 +94,7 @@ impl Build<'_> {
         work: impl FnOnce(&dyn lower::Images) -> Result<T, Problem>,
     ) -> Result<(T, Vec<String>), Problem> {
         let pull = if self.request.pull { Pull::Always } else { Pull::Missing };
-        let bases = bases::Bases::new(&self.images, &self.view, &self.store, pull);
+        let bases = bases::Bases::new(self, pull);
         let images = IfPresent::new(&bases);
         let result = work(&images)?;
         let stages = || dockerfile.stages.iter().filter_map(|stage| stage.name.as_deref());

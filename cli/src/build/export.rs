@@ -47,6 +47,21 @@ pub fn check(output: &Output) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Whether `output` can hold an index, where that is what is made.
+pub fn check_form(output: &Output, index: bool) -> Result<(), Problem> {
+    match output {
+        Output::Archive { form: Form::Docker, .. } if index => {
+            Err(Problem::usage("an archive of `type=docker` cannot hold an image for several platforms")
+                .hint("`type=oci` can: `-o type=oci,dest=F.tar`"))
+        }
+        Output::Archive { .. }
+        | Output::Image { .. }
+        | Output::Local { .. }
+        | Output::Tar { .. }
+        | Output::CacheOnly => Ok(()),
+    }
+}
+
 impl Export<'_> {
     /// Writes one output; tells the descriptor of the manifest or index where there is one.
     pub fn write(&self, output: &Output) -> Result<Option<Descriptor>, Problem> {

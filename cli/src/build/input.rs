@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use cache::{Ingest, Store};
+use graph::SourceOp;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::remote::{Fetched, Fetcher};
@@ -25,6 +26,8 @@ pub struct Input {
     pub ignore: Option<Text>,
     /// `None`: there is no context, only a Dockerfile.
     pub context: Option<PathBuf>,
+    /// What the context was fetched as.
+    pub source: Option<SourceOp>,
     /// What keeps an unpacked context.
     _unpacked: Option<Ingest>,
 }
@@ -76,7 +79,7 @@ impl Input {
             Some(beside) => Some(beside),
             None => ignore(&dir.join(".dockerignore"))?,
         };
-        Ok(Self { dockerfile, ignore, context: Some(dir.to_owned()), _unpacked: None })
+        Ok(Self { dockerfile, ignore, context: Some(dir.to_owned()), source: None, _unpacked: None })
     }
 
     fn of_stdin(request: &Request, store: &Store) -> Result<Self, Problem> {
@@ -87,11 +90,17 @@ impl Input {
                 return Err(Problem::usage("standard input holds no tar, so there is no context to find `-f` in")
                     .hint("`kiln build -` reads a Dockerfile; `kiln build -f FILE DIR` has a context"));
             }
-            return Ok(Self { dockerfile: stdin_text(start)?, ignore: None, context: None, _unpacked: None });
+            return Ok(Self {
+                dockerfile: stdin_text(start)?,
+                ignore: None,
+                context: None,
+                source: None,
+                _unpacked: None,
+            });
         }
         let unpacked = store.ingest().map_err(|error| Problem::of(Kind::Build, &error))?;
         super::context::unpack(start.as_slice().chain(io::stdin()), unpacked.fs())?;
-        let fetched = Fetched { dir: unpacked.fs().to_owned(), dockerfile: None };
+        let fetched = Fetched { dir: unpacked.fs().to_owned(), dockerfile: None, source: None };
         Self::of_fetched(request, fetched, Some(unpacked))
     }
 
@@ -124,7 +133,7 @@ impl Input {
             }
         };
         let ignore = beside.or_else(|| ignore_inside(&fetched.dir, ".dockerignore"));
-        Ok(Self { dockerfile, ignore, context: Some(fetched.dir), _unpacked: unpacked })
+        Ok(Self { dockerfile, ignore, context: Some(fetched.dir), source: fetched.source, _unpacked: unpacked })
     }
 }
 

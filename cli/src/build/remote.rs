@@ -10,9 +10,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cache::Store;
+use graph::SourceOp;
 use oci::Web;
 use oci::web::redacted;
 use parser::git_url::GitUrl;
+use parser::instruction::mount::boolean;
 use runner::remote::http::HttpFile;
 use runner::remote::{Access, Remotes, Surroundings};
 use solver::port::Cancel;
@@ -49,6 +51,7 @@ pub struct Fetched {
     pub dir: PathBuf,
     /// The file in it that is the Dockerfile, where the address is one of a Dockerfile.
     pub dockerfile: Option<&'static str>,
+    pub source: Option<SourceOp>,
 }
 
 /// Fetches what contexts are made of.
@@ -62,27 +65,31 @@ impl Fetcher<'_> {
     pub fn git(&self, url: &GitUrl, request: &Request) -> Result<Fetched, Problem> {
         let mut source = url.source();
         let wanted = request.build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR");
-        source.keep_git_dir |=
-            wanted.is_some_and(|value| matches!(value.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"));
+        source.keep_git_dir |= wanted.is_some_and(|value| boolean(value) == Some(true));
         let reference = source.reference.as_deref().map_or_else(String::new, |reference| format!("#{reference}"));
         let title = format!("[internal] load git source {}{reference}", redacted(&source.url));
         let layer = self.view.task(&title, |task| self.remotes.git(&source, task).map_err(Problem::from))?;
-        Ok(Fetched { dir: self.store.layer_fs(&layer)?, dockerfile: None })
+        let dir = self.store.layer_fs(&layer)?;
+        Ok(Fetched { dir, dockerfile: None, source: Some(SourceOp::Git(Box::new(source))) })
     }
 
     pub fn http(&self, url: &str) -> Result<Fetched, Problem> {
         let file = HttpFile { url, checksum: None, name: Some(FILE), mode: None, owner: (0, 0) };
         self.view.task("[internal] load remote build context", |task| {
+            let (url, filename) = (url.to_owned(), Some(FILE.to_owned()));
+            let source = Some(SourceOp::Http { url, checksum: None, filename, mode: None, owner: None });
             let fetched = self.remotes.http(file, task).map_err(Problem::from)?;
             let dir = self.store.layer_fs(&fetched.layer)?;
             let mut start = Vec::new();
             let read = File::open(dir.join(FILE)).and_then(|file| file.take(512).read_to_end(&mut start));
-            read.map_err(|error| Problem::new(Kind::Build, format!("read `{}`: {}", redacted(url), reason(&error))))?;
+            read.map_err(|error| {
+                Problem::new(Kind::Build, format!("read `{}`: {}", redacted(file.url), reason(&error)))
+            })?;
             if !is_archive(&start) {
-                return Ok(Fetched { dir, dockerfile: Some(FILE) });
+                return Ok(Fetched { dir, dockerfile: Some(FILE), source });
             }
             let layer = self.remotes.unpacked(&fetched).map_err(Problem::from)?;
-            Ok(Fetched { dir: self.store.layer_fs(&layer)?, dockerfile: None })
+            Ok(Fetched { dir: self.store.layer_fs(&layer)?, dockerfile: None, source })
         })
     }
 }

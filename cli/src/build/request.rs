@@ -3,15 +3,18 @@
 
 mod allow;
 pub mod csv;
+mod docker;
 mod hosts;
 mod named;
 pub mod platforms;
+mod resources;
 mod secret;
 mod ssh;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use graph::op::Limit;
 use oci::web::redacted;
 use oci::{Platform, Reference};
 use parser::git_url::GitUrl;
@@ -23,10 +26,12 @@ pub use secret::{Secret, SecretFrom};
 pub use ssh::Agent;
 
 use super::call::Call;
-use super::output::{self, Form, Output};
+use super::output::{self, Output};
 use crate::args::build::{BuildArgs, BuildNetwork};
 use crate::progress;
 use crate::report::Problem;
+
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
@@ -53,10 +58,12 @@ pub struct Request {
     pub quiet: bool,
     pub iidfile: Option<PathBuf>,
     pub metadata_file: Option<PathBuf>,
-    /// Seconds since 1970 that stand for every time in the image.
-    pub source_date_epoch: Option<i64>,
     /// What is asked instead of a build.
     pub call: Option<Call>,
+    pub limits: Vec<Limit>,
+    pub shm_size: Option<u64>,
+    /// What was asked for in vain.
+    pub warnings: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,8 +95,7 @@ impl Request {
         let build_args = build_args(&definition.build_args, variable)?;
         let progress = mode(args.progress, args.quiet, variable)?;
         let platforms = platforms::several(&definition.platforms)?;
-        let index = platforms.len() > 1 || build_args.get("BUILDKIT_MULTI_PLATFORM").is_some_and(|text| is_true(text));
-        let wishes = Wishes { load: args.load, iidfile: args.iidfile.is_some(), index };
+        let wishes = Wishes { load: args.load, iidfile: args.iidfile.is_some() };
         let outputs = outputs(&args.outputs, &wishes)?;
         let (context, dockerfile) = places(definition.context.as_deref(), definition.file)?;
         Ok(Self {
@@ -113,7 +119,9 @@ impl Request {
             quiet: args.quiet,
             iidfile: args.iidfile,
             metadata_file: args.metadata_file,
-            source_date_epoch: epoch(&build_args, variable)?,
+            limits: resources::ulimits(&definition.ulimit)?,
+            shm_size: resources::shm_size(definition.shm_size.as_deref())?,
+            warnings: docker::check(&args.docker)?,
             build_args,
         })
     }
@@ -171,7 +179,9 @@ fn build_args(
     typed: &[String],
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<BTreeMap<String, String>, Problem> {
-    let mut args = BTreeMap::new();
+    // As buildx does: <https://reproducible-builds.org/specs/source-date-epoch>
+    let epoch = variable(EPOCH).filter(|text| !text.is_empty());
+    let mut args: BTreeMap<String, String> = epoch.map(|text| (EPOCH.to_owned(), text)).into_iter().collect();
     for arg in typed {
         let (name, value) = match arg.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
@@ -234,7 +244,6 @@ fn entitlements(typed: &[String], network: BuildNetwork) -> Result<BTreeSet<Enti
 struct Wishes {
     load: bool,
     iidfile: bool,
-    index: bool,
 }
 
 fn outputs(typed: &[String], wishes: &Wishes) -> Result<Vec<Output>, Problem> {
@@ -245,10 +254,6 @@ fn outputs(typed: &[String], wishes: &Wishes) -> Result<Vec<Output>, Problem> {
     }
     for output in &outputs {
         match output {
-            Output::Archive { form: Form::Docker, .. } if wishes.index => {
-                return Err(Problem::usage("an archive of `type=docker` cannot hold an image for several platforms")
-                    .hint("`type=oci` can: `-o type=oci,dest=F.tar`"));
-            }
             Output::Local { .. } | Output::Tar { .. } if wishes.iidfile => {
                 return Err(Problem::usage("`--iidfile` needs an image, and `type=local` and `type=tar` make none")
                     .hint("leave it out, or add an output: `-o type=image`"));
@@ -261,11 +266,6 @@ fn outputs(typed: &[String], wishes: &Wishes) -> Result<Vec<Output>, Problem> {
         }
     }
     Ok(outputs)
-}
-
-/// As Go reads it, and so buildx.
-fn is_true(text: &str) -> bool {
-    matches!(text, "1" | "t" | "T" | "true" | "TRUE" | "True")
 }
 
 /// How to show what happens: what was typed, else what `BUILDKIT_PROGRESS` says.
@@ -294,16 +294,6 @@ pub fn mode(
         Progress::RawJson => progress::Mode::RawJson,
         Progress::Quiet => progress::Mode::Quiet,
     })
-}
-
-/// <https://reproducible-builds.org/specs/source-date-epoch>
-fn epoch(args: &BTreeMap<String, String>, variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<i64>, Problem> {
-    const NAME: &str = "SOURCE_DATE_EPOCH";
-    let text = args.get(NAME).cloned().or_else(|| variable(NAME)).filter(|text| !text.is_empty());
-    text.map(|text| {
-        text.parse().map_err(|_| Problem::usage(format!("invalid {NAME} `{text}`: expected seconds since 1970")))
-    })
-    .transpose()
 }
 
 #[cfg(test)]
@@ -339,16 +329,16 @@ mod tests {
     fn arguments_come_from_the_environment_when_they_have_no_value() {
         let request =
             request("--build-arg A=1 --build-arg TOKEN --build-arg UNSET --build-arg B=x=y .").expect("valid");
-        let expected = [("A", "1"), ("B", "x=y"), ("TOKEN", "t0ken")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        let expected = [("A", "1"), ("B", "x=y"), (EPOCH, "1700000000"), ("TOKEN", "t0ken")]
+            .map(|(a, b)| (a.to_owned(), b.to_owned()));
         assert_eq!(request.build_args, BTreeMap::from(expected));
     }
 
     #[test]
     fn the_build_argument_for_the_time_comes_first() {
-        assert_eq!(request(".").map(|request| request.source_date_epoch), Ok(Some(1_700_000_000)));
-        let typed = request("--build-arg SOURCE_DATE_EPOCH=5 .").map(|request| request.source_date_epoch);
-        assert_eq!(typed, Ok(Some(5)));
-        assert!(request("--build-arg SOURCE_DATE_EPOCH=now .").is_err());
+        let epoch = |line: &str| request(line).map(|request| request.build_args.get(EPOCH).cloned());
+        assert_eq!(epoch("."), Ok(Some("1700000000".to_owned())));
+        assert_eq!(epoch("--build-arg SOURCE_DATE_EPOCH=context ."), Ok(Some("context".to_owned())));
     }
 
     #[test]
@@ -369,13 +359,11 @@ mod tests {
     }
 
     #[test]
-    fn an_index_is_too_much_for_dockers_archive() {
-        let said = |line: &str| request(line).map(|request| request.platforms.len());
-        assert_eq!(said("."), Ok(0));
-        assert_eq!(said("--platform linux/arm64 -o type=docker,dest=f.tar ."), Ok(1));
-        assert!(said("--platform linux/arm64,linux/amd64 -o type=docker,dest=f.tar .").is_err());
-        assert!(said("--build-arg BUILDKIT_MULTI_PLATFORM=1 -o type=docker,dest=f.tar .").is_err());
-        assert_eq!(said("--platform linux/arm64,linux/amd64 -o type=docker ."), Ok(2), "that is the store");
+    fn flags_may_say_what_they_are() {
+        let said = |line: &str| request(line).map(|request| (request.pull, request.quiet, request.call));
+        assert_eq!(said("--pull=true --quiet=0 --check=false ."), Ok((true, false, None)));
+        assert_eq!(said("--pull=false -q ."), Ok((false, true, None)));
+        assert_eq!(request("-qt a .").map(|request| (request.quiet, request.tags.len())), Ok((true, 1)));
     }
 
     #[test]

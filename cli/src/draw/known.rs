@@ -4,11 +4,12 @@
 //! keys hold the image's variables.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use cache::Store;
 use graph::{Graph, Op, SourceOp, VertexId};
 use oci::{DiffId, Digest, ImageConfig, LayerId, Platform, Reference};
-use parser::lower::{BaseImage, ImageError};
+use parser::lower::{BaseImage, ImageError, Layout};
 use runner::executor::LocalExecutor;
 use runner::source::{Images, Pull};
 use solver::port::{Progress as _, Resolver as _, Value};
@@ -17,18 +18,38 @@ use solver::{Eyes, Look};
 use super::drawing::State;
 use super::trace::Known;
 use crate::build::Build;
+use crate::build::bases::{base_of, in_layout};
 use crate::report::Problem;
 
 /// Stands for the digest of an image that is not known here.
 const NOBODY: [u8; 32] = [0; 32];
 
-/// The images of the store, and stand-ins for all others.
-pub struct Here<'a>(pub &'a Images);
+/// The images of the store and of layouts, and stand-ins for all others.
+pub struct Here<'a> {
+    images: &'a Images,
+    /// The layers of images of layouts, by their manifests.
+    layouts: Mutex<BTreeMap<Digest, Vec<LayerId>>>,
+}
+
+impl<'a> Here<'a> {
+    pub fn new(images: &'a Images) -> Self {
+        Self { images, layouts: Mutex::default() }
+    }
+
+    fn in_layout(&self, source: &SourceOp) -> Option<Value> {
+        let SourceOp::Image { digest, platform, reference } = source else { return None };
+        let layers = self.layouts.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()?;
+        // A build may have taken it in, and found layers there that it knew under another name.
+        let name: Reference = reference.parse().ok()?;
+        let here = self.images.find(&name.with_digest(*digest), platform, Pull::Never).map(|found| found.layers);
+        Some(Value::Snapshot(here.unwrap_or(layers)))
+    }
+}
 
 impl parser::lower::Images for Here<'_> {
     fn resolve(&self, name: &Reference, platform: &Platform) -> Result<BaseImage, ImageError> {
         let reference = name.clone();
-        Ok(match self.0.find(name, platform, Pull::Never) {
+        Ok(match self.images.find(name, platform, Pull::Never) {
             Ok(found) => BaseImage { reference, digest: found.digest, config: found.config },
             Err(_) => {
                 let mut config = ImageConfig::scratch(platform);
@@ -39,6 +60,14 @@ impl parser::lower::Images for Here<'_> {
             }
         })
     }
+
+    /// Nothing of it is taken into the store.
+    fn resolve_layout(&self, layout: &Layout, platform: &Platform) -> Result<BaseImage, ImageError> {
+        let base = in_layout(layout, platform).and_then(|(_, image)| base_of(&image)).map_err(ImageError::from)?;
+        let layers = base.config.rootfs.diff_ids.iter().copied().map(LayerId::Pulled).collect();
+        self.layouts.lock().unwrap_or_else(PoisonError::into_inner).insert(base.digest, layers);
+        Ok(base)
+    }
 }
 
 /// What is known of the vertices that `targets` need.
@@ -46,13 +75,16 @@ pub fn known(
     graph: &Graph,
     targets: &[VertexId],
     build: &Build<'_>,
-    executor: &LocalExecutor,
+    (executor, here): (&LocalExecutor, &Here<'_>),
 ) -> Result<BTreeMap<VertexId, Known>, Problem> {
     let task = build.view.begin("look for sources");
     let source = |source: &SourceOp| match source {
         SourceOp::Image { .. } if is_stand_in(source) => None,
-        SourceOp::Image { .. } | SourceOp::Local { .. } => executor.resolve(source, task).ok(),
-        SourceOp::Git { .. } | SourceOp::Http { .. } => None,
+        SourceOp::Image { .. } => here.in_layout(source).or_else(|| executor.resolve(source, task).ok()),
+        SourceOp::Local { .. } => executor.resolve(source, task).ok(),
+        SourceOp::Git { .. } | SourceOp::Http { .. } => {
+            build.remotes.remembered(source).ok().flatten().map(|layer| Value::Snapshot(vec![layer]))
+        }
     };
     let eyes = Eyes { executor, source: &source, progress: &*build.view };
     let looks = solver::look(graph, targets, &build.store, eyes)?;

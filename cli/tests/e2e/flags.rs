@@ -152,3 +152,47 @@ fn the_same_inputs_give_the_same_image_at_another_time_in_another_store() {
     assert_eq!(first.0.1, "2009-02-13T23:31:30Z");
     assert_eq!(first.1.1, "2001-09-09T01:46:40Z");
 }
+
+#[test]
+fn what_a_step_may_use_can_be_limited() {
+    let kiln = Kiln::with_busybox();
+    let dockerfile =
+        "FROM busybox\nRUN (ulimit -Sn; ulimit -Hn; grep -o \"/dev/shm.*size=[^, ]*\" /proc/mounts | tail -n 1) > /f\n";
+    let context = kiln.context("context", &[("Dockerfile", dockerfile)]);
+    let seen = |args: &[&str]| {
+        let contents = kiln.build_root(&context, args)["/f"].contents.to_vec();
+        String::from_utf8(contents).expect("text").lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(seen(&[])[2].ends_with("size=65536k"), "{:?}", seen(&[]));
+    let limited = seen(&["--ulimit", "nofile=100:200", "--shm-size", "3m"]);
+    assert_eq!(limited[..2], ["100", "200"]);
+    assert!(limited[2].ends_with("size=3072k"), "{limited:?}");
+    let own = seen(&[])[1].clone();
+    let context = context.to_string_lossy();
+    let more = kiln.run(["build", "--progress=plain", "--ulimit", "nofile=-1", &context]).ok();
+    // Nobody may have more files than `fs.nr_open`, and so nobody has this.
+    assert!(more.stderr.contains("more than this machine grants") || own == "unlimited", "{more}");
+    kiln.run(["build", "--ulimit", "nofiles=1", &context]).fails(2, &["no limit `nofiles`", "did you mean `nofile`?"]);
+}
+
+#[test]
+fn flags_that_scripts_give_change_nothing_or_are_refused() {
+    let kiln = Kiln::new();
+    let context = kiln.context("context", &[("Dockerfile", "FROM scratch\nLABEL a=b\n")]);
+    let build = |args: &[&str]| kiln.run([&["build"], args, &[&*context.to_string_lossy()]].concat());
+    let plain = build(&["-q"]).ok().stdout;
+    let same = ["--provenance=false", "--sbom=false", "--builder=b", "--rm=true", "--pull=false", "--quiet=true"];
+    assert_eq!(build(&same).ok().stdout, plain);
+    assert_eq!(build(&["-q", "--build-arg", "BUILDKIT_INLINE_CACHE=1"]).ok().stdout, plain);
+    build(&["--push"]).fails(2, &["`--push`: pushing is not there yet"]);
+    build(&["-q", "--squash"]).ok().fails(0, &["WARNING: `--squash` is passed over"]);
+    build(&["--progress=none"]).ok();
+}
+
+#[test]
+fn labels_are_added() {
+    let kiln = Kiln::new();
+    let context = kiln.context("context", &[("Dockerfile", "FROM scratch\nLABEL a=b c=d\n")]);
+    kiln.run(["build", "-q", "-t", "l", "--label", "c=e f", "--label", "g", &context.to_string_lossy()]).ok();
+    assert_eq!(kiln.config("l")["Config"]["Labels"], serde_json::json!({"a": "b", "c": "e f", "g": ""}));
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::harness::Kiln;
+use super::sources::server::Server;
 
 const DOCKERFILE: &str = "FROM busybox AS build\nCOPY in.txt /\nRUN sleep 0.3; cp in.txt out.txt\n\
                           FROM busybox\nCOPY --from=build out.txt /\nRUN cat out.txt\n";
@@ -87,6 +88,38 @@ fn an_image_that_is_not_here_is_shown_so() {
     assert_eq!(steps["FROM localhost:1/none"].0, "absent");
     assert_eq!(steps["RUN true"].0, "unknown");
     kiln.run(["graph", "--pull", &context.to_string_lossy()]).fails(1, &["localhost:1/none"]);
+}
+
+/// A layout, a file of a server and a commit, without asking anybody.
+#[test]
+fn what_is_elsewhere_is_shown_as_far_as_the_store_remembers_it() {
+    let kiln = Kiln::with_busybox();
+    let layout = kiln.path("layout.tar");
+    kiln.run(["save", "--format", "oci", "-o", &layout.to_string_lossy(), "busybox"]).ok();
+    let files = kiln.context("served", &[("f", "f\n")]);
+    let server = Server::files(files);
+    let dockerfile = format!("FROM base\nADD {} /\nRUN cat /f\n", server.url("/f"));
+    let context = kiln.context("app", &[("Dockerfile", &dockerfile)]);
+    let base = format!("base=oci-layout://{}", layout.display());
+    let add = format!("ADD {} /", server.url("/f"));
+    let states = || {
+        let steps = steps(&kiln, &context, &["--build-context", &base]);
+        [&*add, "RUN cat /f"].map(|instruction| steps[instruction].0.clone())
+    };
+    assert_eq!(states(), ["run", "run"]);
+    assert_eq!(server.calls(), Vec::<String>::new());
+    kiln.run(["build", "-q", "--build-context", &base, &context.to_string_lossy()]).ok();
+    let calls = server.calls().len();
+    assert_eq!(states(), ["cached", "cached"]);
+    assert_eq!(server.calls().len(), calls);
+}
+
+#[test]
+fn warnings_are_told_as_in_a_build() {
+    let kiln = Kiln::with_busybox();
+    let context = kiln.context("app", &[("Dockerfile", "FROM busybox as base\nRUN true\n")]);
+    let ran = kiln.run(["graph", &context.to_string_lossy()]).ok();
+    assert!(ran.stderr.contains(" 1 warning found (use kiln --debug to expand):\n - FromAsCasing: "), "{ran}");
 }
 
 #[test]

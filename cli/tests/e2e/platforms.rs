@@ -318,3 +318,14 @@ fn a_foreign_program_runs_in_an_emulator_or_it_is_said_what_to_install() {
     let ran = kiln.run(["run", "--rm", "foreign", "/program"]);
     assert_eq!(ran.status, 0, "{ran}");
 }
+
+/// No registry is asked with success: there is none at this address.
+#[test]
+fn an_image_that_is_here_for_another_platform_only_is_told_so() {
+    let kiln = Kiln::new();
+    let context = kiln.context("app", &[("Dockerfile", "FROM scratch\nLABEL a=b\n")]);
+    build(&kiln, &["-t", "localhost:1/base", "--platform", "linux/s390x"], &context);
+    let context = kiln.context("on", &[("Dockerfile", "FROM localhost:1/base\n")]);
+    kiln.run(["build", "--platform", "linux/riscv64", &context.to_string_lossy()])
+        .fails(1, &["= hint: the store has `localhost:1/base:latest`, but not for linux/riscv64"]);
+}

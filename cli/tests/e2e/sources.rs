@@ -10,7 +10,7 @@ use super::harness::{Kiln, Ran, listing};
 use server::{Server, answer, head, shell};
 
 #[path = "../../../testdata/server.rs"]
-mod server;
+pub mod server;
 
 /// A repository with a Dockerfile, an ignore file, a file and a subdirectory with another Dockerfile; served.
 struct Repository {
@@ -80,6 +80,54 @@ fn a_context_from_a_git_repository() {
     assert!(root(&kiln, &[&repository.url("#v1")]).contains("\"one\\n\""));
     build(&kiln, &[&repository.url("#none")]).fails(1, &["does not contain ref none"]);
     build(&kiln, &[&repository.url("#main:none")]).fails(1, &["invalid subdir none"]);
+}
+
+/// `SOURCE_DATE_EPOCH=context`, or the name of a context or a stage.
+#[test]
+fn an_image_may_have_the_time_of_its_source() {
+    let kiln = Kiln::new();
+    let repository = Repository::new(&kiln);
+    let created = |args: &[&str]| {
+        build(&kiln, &[&["-t", "dated"], args].concat()).ok();
+        kiln.config("dated")["Created"].as_str().expect("text").to_owned()
+    };
+    let epoch = |value: &str| format!("SOURCE_DATE_EPOCH={value}");
+    repository.push("export GIT_COMMITTER_DATE='1234567890 +0100'; echo dated > a");
+    let of_commit = "2009-02-13T23:31:30Z";
+    assert_eq!(created(&["--build-arg", &epoch("context"), &repository.url("")]), of_commit);
+    // The same files in another commit have another time.
+    repository
+        .push("export GIT_COMMITTER_DATE='1234567891 +0100'; git commit -q --allow-empty -m same; echo >> other.md");
+    assert_eq!(created(&["--build-arg", &epoch("context"), &repository.url("")]), "2009-02-13T23:31:31Z");
+
+    let served = Server::start(move |call, out| match call.path.as_str() {
+        "/dated" => answer(out, "200 OK", "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n", b"bytes"),
+        _ => answer(out, "200 OK", "", &archive_of_files(&[86_400, 172_800])),
+    });
+    let dir = kiln.context(
+        "dir",
+        &[("Dockerfile", "ARG URL\nFROM scratch AS src\nARG URL\nADD ${URL} /\nFROM scratch\nLABEL a=b\n")],
+    );
+    let dir = dir.to_string_lossy();
+    for (path, expected) in [("/dated", "1994-11-06T08:49:37Z"), ("/files.tar", "1970-01-03T00:00:00Z")] {
+        let url = format!("URL={}", served.url(path));
+        assert_eq!(created(&["--build-arg", &epoch("src"), "--build-arg", &url, &dir]), expected);
+        let named = format!("named={}", served.url(path));
+        assert_eq!(created(&["--build-arg", &epoch("named"), "--build-context", &named, &dir]), expected);
+    }
+    build(&kiln, &["--build-arg", &epoch("nothing"), &dir]).fails(1, &["`nothing` is no `SOURCE_DATE_EPOCH`"]);
+}
+
+/// A tar of files with these times.
+fn archive_of_files(times: &[u64]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for time in times {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(0);
+        header.set_mtime(*time);
+        tar.append_data(&mut header, time.to_string(), std::io::empty()).expect("memory takes it");
+    }
+    tar.into_inner().expect("memory takes it")
 }
 
 #[test]
@@ -215,6 +263,17 @@ fn secrets_are_for_the_step_alone() {
     assert!(!(first.stdout + &first.stderr).contains("hidden-"));
     let dockerfile = "FROM busybox\nRUN --mount=type=secret,id=n,required=true true\n";
     kiln.build("missing", &[("Dockerfile", dockerfile)]).fails(1, &["secret n: not found", "--secret id=n"]);
+}
+
+#[test]
+fn a_device_that_is_not_there_is_told_so() {
+    let kiln = Kiln::with_busybox();
+    let built = |device: &str| {
+        let context = kiln.context("app", &[("Dockerfile", &format!("FROM busybox\nRUN --device={device} true\n"))]);
+        build(&kiln, &["--allow", "device", &context.to_string_lossy()])
+    };
+    built("v.com/c=d").ok().fails(0, &["there is no device `v.com/c=d`: the step runs without it"]);
+    built("v.com/c=d,required").fails(1, &["the device `v.com/c=d` is required", "without `required`, the step runs"]);
 }
 
 #[test]

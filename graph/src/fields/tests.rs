@@ -48,6 +48,7 @@ fn exec() -> ExecOp {
             },
         ],
         devices: Vec::new(),
+        limits: Vec::new(),
         proxy_env: vec!["HTTP_PROXY=http://proxy".to_owned()],
     }
 }

@@ -76,7 +76,7 @@ pub(super) fn settle(
         target_platform,
         build_args: request.build_args.clone(),
         lexer: Lexer::new(dockerfile.tree.escape.char()),
-        epoch: request.source_date_epoch,
+        epoch: None,
         name_platforms: job.index,
         cache_namespace: not_empty(CACHE_NAMESPACE),
         hostname: not_empty(HOSTNAME).or_else(|| request.hostname.clone()),

@@ -32,7 +32,10 @@ impl Sources<'_> {
             return Ok(Some(seconds));
         }
         if value == "context" {
-            return Ok(self.request.context_time);
+            return match &self.request.context_source {
+                Some(source) => self.time(source, span),
+                None => Ok(None),
+            };
         }
         if let Some(context) = self.request.contexts.get(value) {
             return self.of_context(context, span);

@@ -16,6 +16,8 @@ use crate::instruction::{Form, InlineFile, Network, Run, Security};
 /// Where here-documents with an interpreter of their own are run from.
 const SCRIPTS: &str = "/dev/pipes";
 
+const SHARED_MEMORY: &str = "/dev/shm";
+
 /// What a `RUN` runs.
 struct Script {
     args: Vec<String>,
@@ -49,7 +51,8 @@ impl Builder<'_> {
         let script = script(run, current, span)?;
         let args = with_shell(&current.state, run.command.form, script.args);
         let mut inputs = Inputs::on(current.state.root);
-        let mounts = self.mounts(current, (&run.mounts, sources), &mut inputs, span)?;
+        let mut mounts = self.mounts(current, (&run.mounts, sources), &mut inputs, span)?;
+        mounts.mounts.extend(self.shared_memory().filter(|ours| mounts.mounts.iter().all(|m| m.target != ours.target)));
         let name = self.run_name(current, script.summary, &mounts.in_environment, place)?;
         let mut meta = self.meta(current, name, span);
         meta.no_cache = current.planned.no_cache;
@@ -70,6 +73,7 @@ impl Builder<'_> {
             security,
             mounts: mounts::in_order(mounts.mounts, script.file),
             devices: run.devices.iter().map(device).collect(),
+            limits: self.request.limits.clone(),
             proxy_env: self.settled.proxy_env.clone(),
         };
         current.state.root = Some(self.add_vertex(Op::Exec(op), meta, inputs.vertices()));
@@ -83,6 +87,12 @@ impl Builder<'_> {
             Network::None => graph::op::Network::None,
             Network::Host => graph::op::Network::Host,
         }
+    }
+
+    /// What `--shm-size` asks for; a mount of the instruction's own comes first.
+    fn shared_memory(&self) -> Option<graph::op::Mount> {
+        let kind = MountKind::Tmpfs { size: Some(self.request.shm_size?) };
+        Some(graph::op::Mount { target: SHARED_MEMORY.to_owned(), kind, readonly: false })
     }
 
     /// Counts what a process's op and its line of history hold, before they are made.

@@ -10,7 +10,7 @@ use oci::{LayerId, Tree};
 use solver::port::{Cancel, Failure, Job, Sight, Value};
 
 use super::mounts::Mounts;
-use super::{Input, LocalExecutor, built, fail, output};
+use super::{Input, LocalExecutor, built, fail, limits, output};
 use crate::capture::capture;
 use crate::copy::apply::open_in_layer;
 use crate::copy::stack::Stack;
@@ -43,6 +43,9 @@ impl LocalExecutor {
         if let Some(device) = op.devices.iter().find(|device| device.required) {
             return Err(no_device(&device.name));
         }
+        for device in &op.devices {
+            self.warn(job.task, &format!("there is no device `{}`: the step runs without it", device.name));
+        }
         let inputs = self.fetch(job, cancel)?;
         let empty = Stack::new(View::default(), Vec::new());
         let root = match op.root.and_then(|slot| inputs.get(usize::from(slot.0))) {
@@ -54,7 +57,9 @@ impl LocalExecutor {
         let lowers = root.layers().iter().map(|layer| self.layer_fs(layer)).collect::<Result<_, _>>()?;
         let mounts = self.mounts(op, &inputs, job.task, cancel)?;
         let overlay = Root::Overlay { lowers, upper: ingest.fs().to_owned(), work: ingest.work().to_owned() };
-        let spec = self.spec(op, self.accounts(root)?, overlay, &mounts)?;
+        let (limits, refused) = limits::granted(&op.limits);
+        refused.iter().for_each(|message| self.warn(job.task, message));
+        let spec = RunSpec { limits, ..self.spec(op, self.accounts(root)?, overlay, &mounts)? };
         let (output, stdout, stderr) = output::pipes()?;
         let stdio = Stdio::Pipes { stdin: None, stdout, stderr };
         let process = self.spawner()?.spawn(&spec, stdio).map_err(fail)?;
@@ -99,6 +104,7 @@ impl LocalExecutor {
             },
             mounts: mounts.mounts.clone(),
             files,
+            limits: Vec::new(),
             privileged,
             // Root has none to gain. Another user may have been given `sudo` by an earlier step, which must work.
             no_new_privileges: login.credentials.uid == 0 && !privileged,

@@ -274,6 +274,7 @@ fn exec(args: &[&str]) -> ExecOp {
         security: graph::op::Security::Sandbox,
         mounts: Vec::new(),
         devices: Vec::new(),
+        limits: vec![],
         proxy_env: Vec::new(),
     }
 }

@@ -27,6 +27,38 @@ use super::{Remotes, lock};
 use crate::executor::fail;
 use program::Program;
 
+/// When the commit that `source` names was made.
+pub(super) fn commit_time(remotes: &Remotes, source: &Git) -> Result<i64, Failure> {
+    check(source).map_err(failure)?;
+    let program = Program::new(remotes, source).map_err(failure)?;
+    Fetch { remotes, source, program }.committed()
+}
+
+/// The layer of what `source` names, as far as that is known without asking anybody: a reference is taken for what it
+/// was when it was last asked for.
+pub(super) fn remembered(remotes: &Remotes, source: &Git) -> Result<Option<LayerId>, Failure> {
+    let note = || remotes.store.remote_note(&note_id(source)).and_then(|note| serde_json::from_slice(&note).ok());
+    match pinned(source).or_else(note) {
+        Some(resolved) => remotes.recorded(&key(source, &resolved)),
+        None => Ok(None),
+    }
+}
+
+/// Where it is noted what a reference has come to.
+fn note_id(source: &Git) -> ContentDigest {
+    let reference = source.reference.as_deref().unwrap_or("HEAD");
+    ContentDigest::of(format!("git reference\0{}\0{reference}", source.url).as_bytes())
+}
+
+/// The commit, where `source` itself says which.
+fn pinned(source: &Git) -> Option<Resolved> {
+    match (&source.reference, &source.checksum) {
+        (Some(reference), _) if reference::is_commit(reference) => Some(Resolved::pinned(reference, None)),
+        (reference, Some(checksum)) if source.fetch_by_commit => Some(Resolved::pinned(checksum, reference.as_deref())),
+        _ => None,
+    }
+}
+
 /// One source on its way.
 struct Fetch<'a> {
     remotes: &'a Remotes,
@@ -50,43 +82,56 @@ impl Fetch<'_> {
         if let Some(layer) = self.remotes.recorded(&key)? {
             return Ok(layer);
         }
+        self.on_mirror(&resolved, |dir| {
+            // Somebody else may have fetched the same meanwhile.
+            if let Some(layer) = self.remotes.recorded(&key).map_err(Problem::Here)? {
+                return Ok(layer);
+            }
+            let commit = mirror::fetch(&self.program, dir, self.source, &resolved)?;
+            let ingest = checkout::checkout(self, dir, &resolved, &commit)?;
+            let name = format!("git {}#{}", redacted(&self.source.url), resolved.commit);
+            self.remotes.commit(ingest, &key, &name).map_err(Problem::Here)
+        })
+    }
+
+    /// When its commit was made.
+    fn committed(&self) -> Result<i64, Failure> {
+        let resolved = self.resolve()?;
+        self.on_mirror(&resolved, |dir| {
+            let commit = mirror::fetch(&self.program, dir, self.source, &resolved)?;
+            let object = mirror::object(&self.program, dir, &commit)?;
+            Ok(checkout::committed(&object))
+        })
+    }
+
+    /// Does `work` on what is kept of the remote, alone; where that is damaged, once more with nothing.
+    fn on_mirror<T>(
+        &self,
+        resolved: &Resolved,
+        work: impl Fn(&std::path::Path) -> Result<T, Problem>,
+    ) -> Result<T, Failure> {
         let id = ContentDigest::of(format!("git\0{}\0{}", self.source.url, resolved.format()).as_bytes());
         let wait = &mut || !self.remotes.cancel.is_canceled();
         let Some(dir) = self.remotes.store.lock_remote(&id, wait).map_err(fail)? else {
             return Err(Failure::Canceled);
         };
-        // Somebody else may have fetched the same meanwhile.
-        if let Some(layer) = self.remotes.recorded(&key)? {
-            return Ok(layer);
-        }
         let was_there = mirror::exists(dir.path());
-        let ingest = match self.bring(dir.path(), &resolved) {
+        let done = match work(dir.path()) {
             Err(Problem::Git(error)) if was_there && error.is_local() => {
                 tracing::warn!("{error}; what was kept of `{}` is fetched anew", redacted(&self.source.url));
                 self.remotes.store.clear_remote(&dir).map_err(fail)?;
-                self.bring(dir.path(), &resolved)
+                work(dir.path())
             }
             done => done,
         };
-        let name = format!("git {}#{}", redacted(&self.source.url), resolved.commit);
-        self.remotes.commit(ingest.map_err(Problem::into_failure)?, &key, &name)
-    }
-
-    fn bring(&self, dir: &std::path::Path, resolved: &Resolved) -> Result<cache::Ingest, Problem> {
-        let commit = mirror::fetch(&self.program, dir, self.source, resolved)?;
-        checkout::checkout(self, dir, resolved, &commit)
+        done.map_err(Problem::into_failure)
     }
 
     /// Which commit is meant.
     fn resolve(&self) -> Result<Resolved, Failure> {
         let source = self.source;
-        let pinned = match (&source.reference, &source.checksum) {
-            (Some(reference), _) if reference::is_commit(reference) => Some((reference, None)),
-            (reference, Some(checksum)) if source.fetch_by_commit => Some((checksum, reference.as_deref())),
-            _ => None,
-        };
-        let resolved = match pinned {
-            Some((commit, branch)) => Resolved::pinned(commit, branch),
+        let resolved = match pinned(source) {
+            Some(resolved) => resolved,
             None => self.ask()?,
         };
         if let Some(checksum) = &source.checksum
@@ -107,6 +152,8 @@ impl Fetch<'_> {
             return Ok(resolved.clone());
         }
         let resolved = self.list().map_err(failure)?;
+        let note = serde_json::to_vec(&resolved).map_err(fail)?;
+        self.remotes.store.set_remote_note(&note_id(self.source), &note).map_err(fail)?;
         lock(&self.remotes.references).insert(asked, resolved.clone());
         Ok(resolved)
     }

@@ -79,7 +79,7 @@ impl Remotes {
         {
             return Ok(fetched);
         }
-        let id = ContentDigest::of(format!("http\0{}", file.url).as_bytes());
+        let id = note_id(file.url);
         let locked = self.store.lock_key(&CacheKey(id), &mut || !self.cancel.is_canceled()).map_err(fail)?;
         let Some(_alone) = locked else { return Err(Failure::Canceled) };
         if let Some(note) = lock(&self.files).get(file.url).cloned()
@@ -98,6 +98,29 @@ impl Remotes {
         self.store.set_remote_note(&id, &bytes).map_err(fail)?;
         lock(&self.files).insert(file.url.to_owned(), note);
         Ok(fetched)
+    }
+
+    /// [`Remotes::http`], and the time that the server tells of the file.
+    pub(super) fn http_modified(&self, file: HttpFile<'_>, task: TaskId) -> Result<(Fetched, Option<i64>), Failure> {
+        // What is here under its checksum tells no time, and so its server is asked all the same.
+        let fetched = self.http(HttpFile { checksum: None, ..file }, task)?;
+        let Some(note) = lock(&self.files).get(file.url).cloned() else { return Ok((fetched, None)) };
+        if let Ok(found) = note.checksum.parse() {
+            check(file, found).map_err(failure_of)?;
+        }
+        Ok((fetched, note.last_modified.as_deref().and_then(parse_http_date)))
+    }
+
+    /// The layer that `file` came to when it was last asked for.
+    pub(super) fn http_remembered(&self, file: HttpFile<'_>) -> Result<Option<LayerId>, Failure> {
+        if let (Some(checksum), Some(name)) = (file.checksum, file.name)
+            && let Some(fetched) = self.file_here(file, checksum, &safe(name))?
+        {
+            return Ok(Some(fetched.layer));
+        }
+        let note = self.store.remote_note(&note_id(file.url)).and_then(|note| serde_json::from_slice(&note).ok());
+        let Some(note) = note else { return Ok(None) };
+        Ok(self.noted(file, &note).ok().flatten().map(|fetched| fetched.layer))
     }
 
     /// The layer of what `note` is of; `None` where it is not here.
@@ -247,6 +270,11 @@ fn check(file: HttpFile<'_>, found: Digest) -> Result<(), HttpError> {
         Some(expected) if expected != found => Err(HttpError::Checksum { url: redacted(file.url), found, expected }),
         _ => Ok(()),
     }
+}
+
+/// Where it is noted what was told of the file at an address.
+fn note_id(url: &str) -> ContentDigest {
+    ContentDigest::of(format!("http\0{url}").as_bytes())
 }
 
 /// What the layer is known by.

@@ -7,9 +7,22 @@ use std::ptr;
 
 use libc::{c_char, pid_t, sock_filter};
 
+use super::spec::Limit;
+
 /// What `clone` is told to make anew for the init of a sandbox.
 pub const SANDBOX_NAMESPACES: c_int =
     libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
+
+/// Limits what this process and its children may use.
+pub fn set_limit(limit: Limit) -> io::Result<()> {
+    let value = |value: Option<u64>| value.unwrap_or(libc::RLIM_INFINITY);
+    let limits = libc::rlimit { rlim_cur: value(limit.soft), rlim_max: value(limit.hard) };
+    // SAFETY: the kernel reads `limits`, which lives until the call is over, and refuses a resource it does not know.
+    match unsafe { libc::setrlimit(limit.resource, &limits) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
 
 /// Which side of a fork we are on.
 pub enum Forked<T> {

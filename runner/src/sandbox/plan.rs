@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::machine::{Cgroup, Machine, Places, Rung};
-use super::spec::{MountKind, Network, Root, RunSpec, Stdio};
+use super::spec::{Limit, MountKind, Network, Root, RunSpec, Stdio};
 use super::stub::{self, Kind};
 
 mod standard;
@@ -127,6 +127,7 @@ pub enum ProcessStep {
     },
     CloseDescriptors,
     WorkingDirectory(String),
+    Limit(Limit),
     /// The filter comes while we may still load one; all that follows is allowed by it.
     Seccomp,
     BoundingSet(u64),
@@ -243,6 +244,8 @@ fn process(spec: &RunSpec, stdio: &Stdio, machine: &Machine) -> Vec<ProcessStep>
         steps.push(ProcessStep::ControllingTerminal);
     }
     steps.extend([ProcessStep::CloseDescriptors, ProcessStep::WorkingDirectory(spec.cwd.clone())]);
+    // Raising one is a privilege, which is still there.
+    steps.extend(spec.limits.iter().copied().map(ProcessStep::Limit));
     let capabilities = if spec.privileged { u64::MAX } else { standard::capabilities() };
     if !spec.privileged {
         steps.push(ProcessStep::Seccomp);
@@ -297,6 +300,7 @@ impl fmt::Display for ProcessStep {
             ProcessStep::Streams { .. } => write!(f, "connect the standard streams"),
             ProcessStep::CloseDescriptors => write!(f, "close all other descriptors"),
             ProcessStep::WorkingDirectory(path) => write!(f, "change to the working directory `{path}`"),
+            ProcessStep::Limit(limit) => write!(f, "set the resource limit {}", limit.resource),
             ProcessStep::Seccomp => write!(f, "load the seccomp filter"),
             ProcessStep::BoundingSet(_) => write!(f, "bound the capabilities"),
             ProcessStep::Groups(_) => write!(f, "set the supplementary groups"),

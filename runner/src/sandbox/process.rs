@@ -32,6 +32,7 @@ pub fn apply(step: &ProcessStep, streams: &Streams, filter: &[sock_filter]) -> i
         ProcessStep::ControllingTerminal => rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?,
         ProcessStep::CloseDescriptors => kernel::close_from(3)?,
         ProcessStep::WorkingDirectory(path) => enter(path)?,
+        ProcessStep::Limit(limit) => kernel::set_limit(*limit)?,
         ProcessStep::Seccomp => kernel::load_filter(filter)?,
         ProcessStep::BoundingSet(set) => bound(*set)?,
         ProcessStep::Groups(groups) => {

@@ -23,6 +23,7 @@ pub struct RunSpec {
     pub mounts: Vec<Mount>,
     /// Files that only this process sees, mounted over what the root has (`/etc/hosts`, `/etc/resolv.conf`).
     pub files: Vec<File>,
+    pub limits: Vec<Limit>,
     /// No seccomp, all capabilities, nothing masked: `--security=insecure`, `--privileged`.
     pub privileged: bool,
     /// Setuid programs and file capabilities give nothing. Off in builds, as in BuildKit: `sudo` is to work in a RUN.
@@ -88,6 +89,16 @@ pub struct File {
     pub target: String,
     pub contents: Vec<u8>,
     pub mode: u32,
+}
+
+/// What the process may use of a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// By its number in `asm-generic/resource.h`.
+    pub resource: u32,
+    /// `None` is without limit.
+    pub soft: Option<u64>,
+    pub hard: Option<u64>,
 }
 
 /// Where the process's standard streams go.

@@ -150,6 +150,7 @@ impl Build {
             security: Security::Sandbox,
             mounts: Vec::new(),
             devices: Vec::new(),
+            limits: vec![],
             proxy_env: Vec::new(),
         };
         self.add(Op::Exec(exec), command, inputs)

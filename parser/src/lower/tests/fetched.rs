@@ -174,6 +174,7 @@ impl Images for Dated {
     fn source_time(&self, source: &SourceOp) -> Result<Option<i64>, ImageError> {
         match source {
             SourceOp::Git(git) if git.reference.as_deref() == Some("v1") => Ok(Some(11)),
+            SourceOp::Git(git) if git.url == "https://h/context.git" => Ok(Some(33)),
             SourceOp::Http { url, .. } if url == "http://h/gone" => {
                 Err(ImageError { message: "it is gone".to_owned(), hint: None })
             }
@@ -208,7 +209,8 @@ fn the_epoch_of_a_source() {
     ] {
         let repo = crate::git_url::GitUrl::parse("https://h/a.git#v1").expect("right").expect("a repository");
         let contexts = [("repo".to_owned(), NamedContext::Git(repo))].into();
-        let request = Request { context_time: Some(33), contexts, ..request() };
+        let source = SourceOp::Git(Box::new(graph::op::Git::new("https://h/context.git", None)));
+        let request = Request { context_source: Some(source), contexts, ..request() };
         let lowered = lower(&crate::parse(text.as_bytes()), &request, &Dated);
         let found =
             lowered.map(|lowered| lowered.images[0].source_date_epoch).map_err(|errors| errors[0].message.clone());

@@ -122,7 +122,7 @@ impl Checkout<'_> {
 }
 
 /// When a commit was made, by its text.
-fn committed(object: &str) -> i64 {
+pub(super) fn committed(object: &str) -> i64 {
     let line = object.lines().take_while(|line| !line.is_empty()).find_map(|line| line.strip_prefix("committer "));
     line.and_then(|line| line.rsplit(' ').nth(1)).and_then(|seconds| seconds.parse().ok()).unwrap_or(0)
 }

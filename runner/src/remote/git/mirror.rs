@@ -54,6 +54,12 @@ pub fn lengthen(program: &Program<'_>, dir: &Path, source: &Git, short: &str) ->
     Ok(commit(program, dir, short))
 }
 
+/// The text of a commit that is here.
+pub fn object(program: &Program<'_>, dir: &Path, commit: &str) -> Result<String, GitError> {
+    let object = program.local(&["cat-file", "commit", commit], Place { git_dir: dir, work_tree: None })?;
+    Ok(String::from_utf8_lossy(&object).into_owned())
+}
+
 fn prepare(program: &Program<'_>, dir: &Path, format: &str) -> Result<(), GitError> {
     let place = Place { git_dir: dir, work_tree: None };
     if !exists(dir) {

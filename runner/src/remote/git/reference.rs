@@ -1,7 +1,9 @@
 //! References of a remote: which names there are, and which commit one means. Pure.
 
+use serde::{Deserialize, Serialize};
+
 /// What a reference has come to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolved {
     pub commit: String,
     /// What the reference names: the commit, or an annotated tag of it.

@@ -17,6 +17,7 @@ fn spec() -> RunSpec {
         network: Network::Host,
         mounts: vec![],
         files: vec![],
+        limits: vec![],
         privileged: false,
         no_new_privileges: false,
     }
