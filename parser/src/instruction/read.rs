@@ -350,7 +350,9 @@ fn onbuild(node: &Node, problems: &mut Problems) -> Option<Onbuild> {
         Some(_) | None => {}
     }
     let expression = node.original.trim_start();
-    let expression = node.original.part(expression.get("ONBUILD".len()..).unwrap_or_default().trim_start());
+    // As in BuildKit, another blank than these is the trigger's own.
+    let expression = expression.get("ONBUILD".len()..).unwrap_or_default();
+    let expression = node.original.part(expression.trim_start_matches([' ', '\t', '\n', '\r', '\x0c']));
     if node.heredocs.is_empty() {
         return Some(Onbuild { expression });
     }
@@ -373,5 +375,26 @@ fn words(node: &Node) -> &[Text] {
     match &node.args {
         Args::Words(words) | Args::Json(words) => words,
         Args::None | Args::Unknown | Args::Line(_) | Args::Pairs(_) | Args::Health { .. } | Args::Trigger(_) => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trigger_keeps_a_blank_that_is_none_of_ascii() {
+        for (text, expected) in [
+            ("ONBUILD \t RUN x", "RUN x"),
+            ("onbuild \u{a0}RUN x", "\u{a0}RUN x"),
+            ("ONBUILD \u{b} RUN x", "\u{b} RUN x"),
+        ] {
+            let file = crate::parse(format!("FROM a\n{text}\n").as_bytes());
+            let command = &file.stages[0].commands[0].instruction;
+            assert!(
+                matches!(command, Instruction::Onbuild(onbuild) if &*onbuild.expression == expected),
+                "{command:?}"
+            );
+        }
     }
 }
