@@ -300,7 +300,8 @@ impl<'a> Build<'a> {
             };
             let rules = Arc::new(context::Rules::new(self.input.ignore.as_ref())?);
             let known = StatFile::open(&self.stat_file());
-            contexts.insert(CONTEXT.to_owned(), Context::open(dir, rules, known)?);
+            let asked = graph::asked(&lowered.graph, CONTEXT);
+            contexts.insert(CONTEXT.to_owned(), Context::open(dir, rules, known)?.asked_for(asked));
         }
         let given = Given {
             scratch: paths::scratch(&self.store),

@@ -6,11 +6,13 @@
 pub mod manifest;
 pub mod op;
 
+mod asked;
 mod dag;
 mod environment;
 mod fields;
 mod unify;
 
+pub use asked::asked;
 pub use dag::{Graph, Meta, Slot, Source, Vertex, VertexId};
 pub use environment::{Environment, Piece};
 pub use fields::{VERSION, fields};

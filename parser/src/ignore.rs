@@ -4,8 +4,10 @@
 //! leading `/` dropped; `#` at the very beginning makes it a comment, `!` an exception. A path is left out when the
 //! last line that matches it *or one of its parents* is no exception. `*` and `?` stop at `/`, `**` does not.
 //!
-//! A scan of a directory tree does not need to look at parents again: [`Ignore::enter`] tells which lines match a
-//! directory, and whatever matches it matches all that is in it.
+//! A scan of a directory tree does not look at parents again: [`Ignore::enter`] tells which lines match a directory, and
+//! those match all that is in it. As there, a line counts for a directory only if it changed something: `!x` is no
+//! match of an `x` that is not hidden, so that of `x/y` and then `!x` a scan hides `x/y`, which [`Ignore::excludes`]
+//! says is kept. Builds scan.
 
 mod glob;
 
@@ -33,6 +35,13 @@ pub struct Rule {
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
     matched: Vec<bool>,
+}
+
+impl Scope {
+    /// The line that decides.
+    fn last(&self) -> Option<usize> {
+        self.matched.iter().rposition(|matched| *matched)
+    }
 }
 
 /// Why an ignore file is wrong.
@@ -97,23 +106,28 @@ impl Ignore {
 
     /// As [`Ignore::hidden_by`], `parent` being the scope of the directory that `path` is directly in.
     pub fn hidden_in(&self, parent: &Scope, path: &[u8]) -> Option<&Rule> {
-        let inherited = |at: usize| parent.matched.get(at).copied().unwrap_or(false);
-        let matches = |(at, rule): &(usize, &Rule)| inherited(*at) || rule.glob.matches(path);
-        let (_, rule) = self.rules.iter().enumerate().rev().find(matches)?;
-        (!rule.exception).then_some(rule)
+        let at = self.enter(parent, path).last()?;
+        (!self.rules[at].exception).then_some(&self.rules[at])
     }
 
     /// The scope of the directory `path`, which is directly in the directory of `parent`. The root's is the default.
     pub fn enter(&self, parent: &Scope, path: &[u8]) -> Scope {
-        let inherited = |at: usize| parent.matched.get(at).copied().unwrap_or(false);
-        let matched =
-            self.rules.iter().enumerate().map(|(at, rule)| inherited(at) || rule.glob.matches(path)).collect();
+        let mut hidden = false;
+        let mut matched = vec![false; self.rules.len()];
+        for (at, rule) in self.rules.iter().enumerate() {
+            let inherited = parent.matched.get(at).copied().unwrap_or(false);
+            // Not asked: an exception to what is not hidden, and a further reason to hide what is.
+            if inherited || (rule.exception == hidden && rule.glob.matches(path)) {
+                matched[at] = true;
+                hidden = !rule.exception;
+            }
+        }
         Scope { matched }
     }
 
     /// Whether the directory `path`, and all that is or may be in it, is left out.
     pub fn excludes_all_in(&self, scope: &Scope, path: &[u8]) -> bool {
-        let Some(last) = scope.matched.iter().rposition(|matched| *matched) else { return false };
+        let Some(last) = scope.last() else { return false };
         let kept_inside = |rule: &Rule| rule.exception && rule.glob.can_match_in(path);
         !self.rules[last].exception && !self.rules[last + 1..].iter().any(kept_inside)
     }

@@ -68,6 +68,7 @@ pub struct Context {
     learned: AtomicBool,
     opened: SystemTime,
     top: Dir,
+    asked: Option<Vec<String>>,
 }
 
 #[derive(Default)]
@@ -105,12 +106,20 @@ impl Context {
             learned: AtomicBool::new(false),
             opened,
             top: Dir::default(),
+            asked: None,
         })
+    }
+
+    /// The same, known to be asked for these paths only; they may hold wildcards.
+    #[must_use]
+    pub fn asked_for(self, paths: Vec<String>) -> Self {
+        Self { asked: Some(paths), ..self }
     }
 
     /// The same directory, nothing of it read yet; every file will be read again.
     pub fn afresh(&self) -> Result<Self, ContextError> {
-        Self::open(&self.dir, Arc::clone(&self.rules), StatFile::empty())
+        let afresh = Self::open(&self.dir, Arc::clone(&self.rules), StatFile::empty())?;
+        Ok(Self { asked: self.asked.clone(), ..afresh })
     }
 
     pub fn dir(&self) -> &Path {
@@ -319,6 +328,10 @@ impl Listing for Context {
         let name = if path.is_empty() { b".".as_slice() } else { path };
         rustix::fs::openat2(&self.root, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve).ok()?;
         self.rules.rule_for(path)
+    }
+
+    fn asked(&self) -> Option<&[String]> {
+        self.asked.as_deref()
     }
 }
 

@@ -91,6 +91,22 @@ pub struct Sources<'a> {
 pub enum CopyError {
     #[error("`{path}` not found{}", hidden(ignored_by.as_deref()))]
     NotFound { path: String, ignored_by: Option<String> },
+    #[error(
+        "nothing matches `{pattern}`, and nothing of `{dir}` is copied elsewhere\nhint: a pattern may match nothing only in a directory that this build takes something of"
+    )]
+    NothingMatches { pattern: String, dir: String },
+    #[error(
+        "there is no `/etc/passwd` to look `{name}` up in\nhint: use the number; `FROM scratch` and `--link` have no base"
+    )]
+    NoAccounts { name: String },
+    #[error(
+        "`{path}` links to nothing\nhint: with `--exclude` or `--parents`, exclude such a link of the source's root too"
+    )]
+    LinkToNothing { path: String },
+    #[error(
+        "no `{path}` with its parents\nhint: `--parents` keeps what is named below the source's root: name it, as in `*`"
+    )]
+    NoParents { path: String },
     #[error("`{path}` does not exist in the destination")]
     Missing { path: String },
     #[error("`{path}` exists already")]

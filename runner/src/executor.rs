@@ -35,6 +35,8 @@ use crate::remote::http::HttpFile;
 use crate::sandbox::Spawner;
 use crate::source::Images;
 
+pub use exec::HOSTNAME;
+
 /// Does ops on this machine. Shared by all threads of a build.
 pub struct LocalExecutor {
     store: Arc<Store>,

@@ -10,7 +10,7 @@ pub mod spec;
 
 mod machine;
 mod plan;
-mod stub;
+pub mod stub;
 
 mod running;
 mod spawner;

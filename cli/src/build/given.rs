@@ -8,6 +8,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
+use runner::executor::HOSTNAME;
+
 use super::request::{AddedHost, HostAddress, Secret, SecretFrom};
 use crate::report::{self, Kind, Problem};
 
@@ -47,7 +49,7 @@ fn file(id: &str, path: &Path) -> Result<Vec<u8>, Problem> {
 /// `/etc/hosts` of the steps: this machine's names for itself, and what `--add-host` says. The steps share this
 /// machine's network, so that it is its own gateway.
 pub fn hosts(added: &[AddedHost]) -> Vec<u8> {
-    let mut text = String::from("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+    let mut text = format!("127.0.0.1\tlocalhost {HOSTNAME}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
     for host in added {
         let address = match host.address {
             HostAddress::Is(address) => address,

@@ -3,6 +3,9 @@
 //!
 //! Standard input may hold a Dockerfile or a tar of a context; which one is told by its first bytes. A tar is unpacked
 //! into a directory of the store, which goes away with the [`Input`]. What is elsewhere is fetched ([`super::remote`]).
+//!
+//! An ignore file counts for a directory of this machine alone. What comes as a tar or from a repository has been sent
+//! already: there it is a file like others, as in BuildKit.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -117,23 +120,16 @@ impl Input {
             Ok(bytes) => Ok(Text { name, bytes }),
             Err(error) => Err(unreadable(&name, &error)),
         };
-        let (dockerfile, beside) = match (&request.dockerfile, fetched.dockerfile) {
-            (DockerfileFrom::Stdin, _) => (stdin_text(Vec::new())?, None),
+        let dockerfile = match (&request.dockerfile, fetched.dockerfile) {
+            (DockerfileFrom::Stdin, _) => stdin_text(Vec::new())?,
             (DockerfileFrom::File(path), _) if path.is_absolute() && unpacked.is_none() => {
-                (dockerfile(path, &path.display().to_string())?, ignore(&beside(path))?)
+                dockerfile(path, &path.display().to_string())?
             }
-            (DockerfileFrom::File(path), None) => {
-                let name = path.display().to_string();
-                (text(name.clone())?, ignore_inside(&fetched.dir, &format!("{name}.dockerignore")))
-            }
-            (_, Some(only)) => (Text { name: DEFAULT_NAME.to_owned(), ..text(only.to_owned())? }, None),
-            (DockerfileFrom::Context, None) => {
-                let ignore = ignore_inside(&fetched.dir, &format!("{DEFAULT_NAME}.dockerignore"));
-                (text(DEFAULT_NAME.to_owned())?, ignore)
-            }
+            (DockerfileFrom::File(path), None) => text(path.display().to_string())?,
+            (_, Some(only)) => Text { name: DEFAULT_NAME.to_owned(), ..text(only.to_owned())? },
+            (DockerfileFrom::Context, None) => text(DEFAULT_NAME.to_owned())?,
         };
-        let ignore = beside.or_else(|| ignore_inside(&fetched.dir, ".dockerignore"));
-        Ok(Self { dockerfile, ignore, context: Some(fetched.dir), source: fetched.source, _unpacked: unpacked })
+        Ok(Self { dockerfile, ignore: None, context: Some(fetched.dir), source: fetched.source, _unpacked: unpacked })
     }
 }
 
@@ -179,9 +175,14 @@ pub fn ignore(path: &Path) -> Result<Option<Text>, Problem> {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             Ok(Some(Text { name, bytes }))
         }
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) if is_no_file(error.kind()) => Ok(None),
         Err(error) => Err(report::io(Kind::Build, "failed to read the ignore file: open", path, &error)),
     }
+}
+
+/// A directory of that name is no ignore file either.
+fn is_no_file(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory)
 }
 
 /// The whole of it, or one byte more than the parser takes.
@@ -206,11 +207,6 @@ fn read_inside(root: &Path, name: &str) -> io::Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file: OwnedFd = rustix::fs::openat2(dir, name, flags, Mode::empty(), ResolveFlags::IN_ROOT)?;
     read_limited(File::from(file))
-}
-
-/// An ignore file of a hostile directory.
-fn ignore_inside(root: &Path, name: &str) -> Option<Text> {
-    read_inside(root, name).ok().map(|bytes| Text { name: name.to_owned(), bytes })
 }
 
 /// Whether these first bytes are those of a tar, plain or compressed.

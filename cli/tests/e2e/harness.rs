@@ -40,7 +40,7 @@ impl Kiln {
         for applet in String::from_utf8_lossy(&list.stdout).lines().filter(|applet| *applet != "busybox") {
             std::os::unix::fs::symlink("busybox", bin.join(applet)).expect("the directory is ours");
         }
-        for dir in ["etc", "tmp", "root"] {
+        for dir in ["dev", "etc", "proc", "root", "sys", "tmp"] {
             fs::create_dir(context.join("root").join(dir)).expect("the directory is ours");
         }
         fs::write(context.join("root/etc/passwd"), "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n")

@@ -27,7 +27,7 @@ fn described(kiln: &Kiln) -> String {
     }
     let mut root = kiln.root("image");
     root.retain(|path, _| !path.starts_with("/bin"));
-    let known = ["/etc", "/etc/group", "/etc/passwd", "/root", "/tmp"];
+    let known = ["/dev", "/etc", "/etc/group", "/etc/passwd", "/proc", "/root", "/sys", "/tmp"];
     root.retain(|path, _| !known.contains(&path.as_str()));
     text + &listing(&root)
 }
@@ -131,10 +131,11 @@ fn a_linked_copy_takes_the_place_of_a_link() {
 fn add_unpacks_archives() {
     let kiln = Kiln::with_busybox();
     for name in ["a.tar.gz", "a.tar.zst", "a.tar.bz2", "a.tar.xz"] {
-        let dockerfile = format!("FROM busybox\nADD {name} /unpacked/\nCOPY {name} /kept/\n");
+        let dockerfile =
+            format!("FROM busybox\nADD {name} /unpacked/\nCOPY {name} /kept/\nADD --chown=7:7 {name} /owned/\n");
         let context = kiln.context(name, &[("Dockerfile", &dockerfile), ("in/f", "f\n")]);
         let tarred = std::process::Command::new("tar")
-            .args(["--auto-compress", "-cf", name, "--owner=3", "--group=4", "--mtime=@5", "in"])
+            .args(["--auto-compress", "-cf", name, "--owner=3", "--group=4", "--mtime=@5", "in/f"])
             .current_dir(&context)
             .status()
             .expect("tar runs");
@@ -142,6 +143,7 @@ fn add_unpacks_archives() {
         kiln.run(["build", "--progress=plain", "-t", "image", &context.to_string_lossy()]).ok();
         let root = kiln.root("image");
         assert_eq!(root["/unpacked/in/f"].to_string(), r#"file 644 3:4 2 "f\n""#);
+        assert_eq!(root["/owned/in/f"].to_string(), r#"file 644 7:7 2 "f\n""#);
         let kept = &root[&format!("/kept/{name}")[..]].contents;
         assert_eq!(*kept, std::fs::read(context.join(name)).expect("the archive is there"));
     }
@@ -270,6 +272,44 @@ fn mounts_and_networks_of_run() {
             /tmpfs file 644 0:0 6 "tmpfs\n"
         "#]],
     );
+}
+
+/// BuildKit removes the mountpoints that it made, whatever the step did to them, but for the three that a root must
+/// have; and its directories are made by `mkdir`, below one with the set-group-ID bit too.
+#[test]
+fn what_a_step_leaves_of_directories_it_was_given() {
+    let kiln = Kiln::with_busybox();
+    let dockerfile = "FROM scratch\nCOPY --from=busybox /bin /bin\n\
+        RUN --mount=type=cache,target=/c/d --mount=type=tmpfs,target=/e/f chown 7 /c && chmod 700 /e && touch /e/g\n\
+        RUN mkdir /m && chown 3:44 /m && chmod 2775 /m\n\
+        COPY a /m/n/\nUSER 5:6\nWORKDIR /m/w\n";
+    kiln.build("image", &[("Dockerfile", dockerfile), ("a", "a\n")]).ok();
+    let mut root = kiln.root("image");
+    root.retain(|path, _| !path.starts_with("/bin"));
+    expect![[r#"
+        /dev dir 755 0:0
+        /e dir 700 0:0
+        /e/g file 644 0:0 0 ""
+        /m dir 2775 3:44
+        /m/n dir 2755 0:44
+        /m/n/a file 644 0:0 2 "a\n"
+        /m/w dir 2755 5:6
+        /proc dir 755 0:0
+        /sys dir 755 0:0
+    "#]]
+    .assert_eq(&listing(&root));
+}
+
+#[test]
+fn copies_that_are_none() {
+    let kiln = Kiln::new();
+    let build = |copy: &str| kiln.build("image", &[("Dockerfile", &format!("FROM scratch\n{copy}\n")), ("d/a", "a\n")]);
+    build("COPY none* /x/").ok();
+    build("COPY d/none* d/a /x/").ok();
+    build("COPY d/none* /x/").fails(1, &["nothing matches `/d/none*`", "nothing of `/d`"]);
+    build("COPY --parents . /x/").fails(1, &["--parents", "`*`"]);
+    build("COPY --chown=daemon d/a /x/").fails(1, &["look `daemon` up", "use the number"]);
+    build("COPY d/a /\nCOPY --chown=daemon d/a /x/").ok();
 }
 
 #[test]

@@ -136,7 +136,11 @@ impl<R: Read> Reader<R> {
     fn skip(&mut self) -> Result<(), TarError> {
         while !self.data(BUFFER)?.is_empty() {}
         self.data = std::mem::take(&mut self.pad) as u64;
-        while !self.data(BUFFER)?.is_empty() {}
+        // The stream may end where the last member's data does; so Go's reader has it, and GNU's.
+        while self.data > 0 && (self.start < self.end || self.fill()?) {
+            self.data(BUFFER)?;
+        }
+        self.data = 0;
         Ok(())
     }
 

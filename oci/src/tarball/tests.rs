@@ -126,6 +126,16 @@ fn others_long_names_and_sparse_files_are_read() {
 }
 
 #[test]
+fn the_last_member_may_lack_its_padding() {
+    let bytes = write(&[(file("a", 2), b"ok")]);
+    for end in [514, 600, 1024] {
+        let members = read(&bytes[..end]).expect("all of the data is there");
+        assert_eq!(members[0].1, b"ok");
+    }
+    assert!(read(&bytes[..513]).is_err());
+}
+
+#[test]
 fn damage_is_told() {
     let bytes = write(&samples());
     let error = |bytes: &[u8]| read(bytes).expect_err("damaged").to_string();

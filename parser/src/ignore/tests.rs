@@ -111,7 +111,8 @@ fn many_paths_are_matched_quickly() {
     assert_eq!(kept, 100_000);
 }
 
-/// A scan from the root sees what a look at the whole path sees, and skips nothing that is kept.
+/// A scan from the root sees what a look at the whole path sees when no line is an exception, and skips nothing that is
+/// kept.
 fn assert_scopes_agree(ignore: &Ignore, path: &str) {
     let mut scope = Scope::default();
     let mut skipped = false;
@@ -120,9 +121,24 @@ fn assert_scopes_agree(ignore: &Ignore, path: &str) {
         scope = ignore.enter(&scope, dir);
         skipped |= ignore.excludes_all_in(&scope, dir);
     }
-    let hidden = ignore.hidden_in(&scope, path.as_bytes()).map(|rule| rule.line);
-    assert_eq!(hidden, ignore.hidden_by(path.as_bytes()).map(|rule| rule.line), "{path}");
-    assert!(hidden.is_some() || !skipped, "{path} is in a directory that is skipped");
+    let hidden = ignore.hidden_in(&scope, path.as_bytes()).is_some();
+    if !ignore.rules().iter().any(|rule| rule.exception) {
+        assert_eq!(hidden, ignore.excludes(path.as_bytes()), "{path}");
+    }
+    assert!(hidden || !skipped, "{path} is in a directory that is skipped");
+}
+
+/// As `patternmatcher.MatchesUsingParentResults` does, by which BuildKit's client reads a context.
+#[test]
+fn a_scan_forgets_an_exception_that_changed_nothing() {
+    let seen = |text: &str, path: &str| {
+        let ignore = ignore(text);
+        let scope = ignore.enter(&Scope::default(), b"x");
+        ignore.hidden_in(&scope, path.as_bytes()).is_none()
+    };
+    assert!(!seen("x/y\n!x\n", "x/y") && !ignore("x/y\n!x\n").excludes(b"x/y"));
+    assert!(seen("x\nx/y\n!x\n", "x/y"));
+    assert!(seen("*\n!x\n", "x/y"));
 }
 
 proptest! {

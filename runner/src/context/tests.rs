@@ -115,3 +115,29 @@ fn a_file_that_changes_after_it_was_listed_is_told() {
     std::os::unix::fs::symlink("/etc/passwd", dir.path().join("a")).unwrap();
     assert!(matches!(context.open_file(b"a"), Err(ContextError::Changed { .. })));
 }
+
+/// BuildKit is sent what the paths of all copies name or match, with the directories on the way.
+#[test]
+fn a_pattern_may_match_nothing_only_where_something_is_taken() {
+    use crate::copy::path::LastLink;
+    use crate::copy::select::expand;
+
+    let dir = make(&["x/1", "x/y/2", "t"]);
+    std::os::unix::fs::symlink("x", dir.path().join("l")).unwrap();
+    let finds = |asked: &[&str], pattern: &str| {
+        let context = open(&dir, &[]).asked_for(asked.iter().map(ToString::to_string).collect());
+        expand(&context, pattern, LastLink::Follow).map(|found| found.len()).ok()
+    };
+    assert_eq!(finds(&["/x/*"], "/x/*"), Some(2));
+    assert_eq!(finds(&["/x/n*"], "/x/n*"), None);
+    assert_eq!(finds(&["/n*"], "/n*"), Some(0), "the root is there");
+    for other in ["/x", "/", "/x/y/2", "/x/1*", "/*/y", "/l"] {
+        assert_eq!(finds(&["/x/n*", other], "/x/n*"), Some(0), "{other}");
+    }
+    for other in ["/**/2", "/x/**/y/2"] {
+        assert_eq!(finds(&["/x/n*", other], "/x/n*"), Some(0), "{other}");
+    }
+    for other in ["/t", "/x/z*", "/y", "/x/**/3"] {
+        assert_eq!(finds(&["/x/n*", other], "/x/n*"), None, "{other}");
+    }
+}

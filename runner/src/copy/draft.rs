@@ -8,8 +8,10 @@ use oci::ContentDigest;
 use oci::tree::{Entry, Kind, Meta, Mtime};
 
 use super::listing::{FileNode, Listing, Lookup, Node, NodeKind, Place};
-use super::{Bytes, CopyError, path};
+use super::{Bytes, CopyError, Ids, path};
 use crate::context::ContextError;
+
+const SET_GROUP_ID: u32 = 0o2000;
 
 /// A layer being planned.
 pub struct Draft<'a> {
@@ -65,8 +67,8 @@ pub enum Found {
 #[derive(Debug, Clone, Copy)]
 pub struct NewDir {
     pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
+    /// `None`: what `mkdir` by root gives.
+    pub ids: Option<Ids>,
     pub mtime: Mtime,
 }
 
@@ -106,7 +108,7 @@ impl<'a> Draft<'a> {
         self.make_dirs(path::parent(path), new)?;
         let base = self.base;
         let dir = self.dir(path::parent(path))?;
-        let made = Dir::new(new.meta(), dir.hides(base, path)?);
+        let made = Dir::new(new.meta_in(&dir.meta), dir.hides(base, path)?);
         dir.insert(path::base(path), Item::dir(made));
         Ok(())
     }
@@ -184,8 +186,13 @@ impl File {
 }
 
 impl NewDir {
-    fn meta(self) -> Meta {
-        Meta { mode: self.mode, uid: self.uid, gid: self.gid, mtime: self.mtime, xattrs: Vec::new() }
+    /// In a directory with the set-group-ID bit, `mkdir` gives that directory's group and the bit, and BuildKit's
+    /// `mkdir` is the kernel's. A change of owner leaves the bit on a directory.
+    fn meta_in(self, parent: &Meta) -> Meta {
+        let inherited = parent.mode & SET_GROUP_ID;
+        let group = if inherited == 0 { 0 } else { parent.gid };
+        let Ids { uid, gid } = self.ids.unwrap_or(Ids { uid: 0, gid: group });
+        Meta { mode: self.mode | inherited, uid, gid, mtime: self.mtime, xattrs: Vec::new() }
     }
 }
 

@@ -24,6 +24,12 @@ pub trait Listing: Lookup + Sync {
 
     /// The rule that keeps `path` from being seen, if it is there and some rule does.
     fn hidden_by(&self, path: &[u8]) -> Option<String>;
+
+    /// The paths, wildcards and all, that a build asks this for, where it is there for them only. `None`: it is there
+    /// as a whole.
+    fn asked(&self) -> Option<&[String]> {
+        None
+    }
 }
 
 /// What a directory holds: a name and what is there.

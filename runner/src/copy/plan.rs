@@ -3,7 +3,7 @@
 //! The rules are those of BuildKit's file op (`solver/llbsolver/file`) and of `tonistiigi/fsutil/copy`:
 //!
 //! 1. A destination that ends in `/` is made; else the directory it is in. New directories are 0755 (or `--chmod`'s
-//!    digits) and belong to root (or `--chown`).
+//!    digits) and belong to root (or `--chown`), or as `mkdir` makes them below one with the set-group-ID bit.
 //! 2. Links in the destination are followed inside the root; in the source, only the path itself, and only when asked.
 //! 3. A directory goes *into* a destination that exists, unless its contents alone are copied; so does a file if the
 //!    destination is a directory.
@@ -159,6 +159,14 @@ fn copy_all(
 
 /// What must be there is looked for behind the source, whose own links were followed to `at`; none is from there on.
 fn check_required(copy: &Copy, listing: &dyn Listing, at: &[u8]) -> Result<(), CopyError> {
+    // Patterns that are all blank match nothing, which is what `--parents` makes of `.` and `/`.
+    let is_blank = |pattern: &String| pattern.trim().is_empty();
+    if !copy.include_patterns.is_empty()
+        && copy.include_patterns.iter().all(is_blank)
+        && let Some(required) = copy.required_paths.first()
+    {
+        return Err(CopyError::NoParents { path: required.clone() });
+    }
     for required in &copy.required_paths {
         let behind = required.strip_prefix(copy.src.trim_end_matches('/')).unwrap_or(required);
         let path = path::join(at, &path::clean(behind.as_bytes()));
@@ -221,7 +229,26 @@ impl One<'_> {
         let target = if contents && there.is_none() { &dest[..] } else { path::parent(&dest) };
         draft.make_dirs(target, parents)?;
         let selected = select(self.listing, at, node, self.filter)?;
+        self.check_links(at, &selected)?;
         Merge::new(self, draft.base).run(draft, at, &dest, selected)
+    }
+}
+
+impl One<'_> {
+    /// With patterns, BuildKit follows the links directly in the root of the source to tell whether the copy has been done
+    /// already, and one that leads nowhere is an error.
+    fn check_links(&self, at: &[u8], selected: &Selected) -> Result<(), CopyError> {
+        let has_patterns = !self.filter.include.is_empty() || !self.filter.exclude.is_empty();
+        if !at.is_empty() || !has_patterns || !self.copy.follow_symlinks {
+            return Ok(());
+        }
+        for child in selected.children.iter().filter(|child| matches!(child.node.kind, NodeKind::Symlink { .. })) {
+            let target = path::resolve(self.listing, &child.name, LastLink::Follow)?;
+            if self.listing.lookup(&target)?.is_none() {
+                return Err(CopyError::LinkToNothing { path: path::show(&child.name) });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -396,8 +423,7 @@ fn merge_xattrs(old: Vec<Xattr>, new: &[Xattr]) -> Vec<Xattr> {
 }
 
 fn new_dir(mode: u32, ids: Option<Ids>, mtime: Option<i64>) -> NewDir {
-    let Ids { uid, gid } = ids.unwrap_or_default();
-    NewDir { mode, uid, gid, mtime: time(mtime).unwrap_or_default() }
+    NewDir { mode, ids, mtime: time(mtime).unwrap_or_default() }
 }
 
 fn time(mtime: Option<i64>) -> Option<Mtime> {

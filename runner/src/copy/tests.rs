@@ -574,3 +574,50 @@ fn a_layer_does_not_depend_on_what_else_the_base_holds() {
     assert_eq!(plan("srv/"), plan("srv/\n etc/passwd =p\n srv/y/z"));
     assert_ne!(plan("srv/"), plan("srv/ 700"));
 }
+
+#[test]
+fn below_a_directory_with_the_set_group_id_bit_new_ones_are_as_mkdir_makes_them() {
+    check(
+        "f =x",
+        "g/ 2775 3:44",
+        copy("/f", "/g/n/f"),
+        &expect![[r#"
+        g/ 2775 3:44
+        g/n/ 2755 0:44
+        g/n/f 644 0:0 from f
+    "#]],
+    );
+    let owner = Some(Owner { user: Some(UserRef::Id(5)), group: None });
+    let workdir = FileAction::Mkdir { path: "/g/a/b".to_owned(), mode: 0o755, make_parents: true, owner, mtime: None };
+    check_all(
+        "",
+        "g/ 2775 3:44",
+        vec![workdir],
+        &expect![[r#"
+        g/ 2775 3:44
+        g/a/ 2755 5:5
+        g/a/b/ 2755 5:5
+    "#]],
+    );
+}
+
+#[test]
+fn blank_patterns_have_no_parents_to_keep() {
+    let root = Copy { include_patterns: vec![String::new()], required_paths: vec!["/".to_owned()], ..copy("/", "/x/") };
+    let found = plan_of(APP, "", vec![FileAction::Copy(Box::new(root))]);
+    assert!(matches!(found, Err(CopyError::NoParents { .. })));
+}
+
+#[test]
+fn with_patterns_the_links_of_the_root_must_lead_somewhere() {
+    let tree = "br -> nowhere\n d/\n d/in -> nowhere\n d/x\n ok -> d";
+    let copied = |src: &str, exclude: &[&str]| {
+        let exclude_patterns = exclude.iter().map(ToString::to_string).collect();
+        let action = FileAction::Copy(Box::new(Copy { exclude_patterns, ..copy(src, "/o/") }));
+        plan_of(tree, "", vec![action]).map(|plan| plan.tree.len())
+    };
+    assert!(matches!(copied("/", &["x"]), Err(CopyError::LinkToNothing { path }) if path == "/br"));
+    assert_eq!(copied("/", &["br"]).ok(), Some(5));
+    assert_eq!(copied("/", &[]).ok(), Some(6));
+    assert_eq!(copied("/d", &["y"]).ok(), Some(3));
+}

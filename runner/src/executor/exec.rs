@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use graph::Manifest;
 use graph::op::{ExecOp, Network as OpNetwork, Security};
@@ -16,9 +18,10 @@ use crate::copy::apply::open_in_layer;
 use crate::copy::stack::Stack;
 use crate::passwd::Accounts;
 use crate::sandbox::spec::{File, Network, Outcome, Root, RunSpec, Stdio};
+use crate::sandbox::stub;
 
 /// As BuildKit's sandboxes are called.
-const HOSTNAME: &str = "buildkitsandbox";
+pub const HOSTNAME: &str = "buildkitsandbox";
 /// Larger account files are not read.
 const MAX_ACCOUNTS: u64 = 10 << 20;
 
@@ -55,6 +58,8 @@ impl LocalExecutor {
         };
         let ingest = self.store.ingest().map_err(fail)?;
         let lowers = root.layers().iter().map(|layer| self.layer_fs(layer)).collect::<Result<_, _>>()?;
+        let is_below = |path: &Path| root.view().lookup(path.as_os_str().as_bytes()).is_some();
+        stub::make_standard(ingest.fs(), is_below).map_err(fail)?;
         let mounts = self.mounts(op, &inputs, job.task, cancel)?;
         let overlay = Root::Overlay { lowers, upper: ingest.fs().to_owned(), work: ingest.work().to_owned() };
         let (limits, refused) = limits::granted(&op.limits);
@@ -72,6 +77,7 @@ impl LocalExecutor {
             }
             Outcome::Signaled(signal) => return Err(exit(op, 128 + signal)),
         }
+        stub::remove_empty(ingest.fs(), &stub::mountpoints(&spec), is_below).map_err(fail)?;
         let tree: Tree = capture(ingest.fs()).map_err(fail)?;
         let layer = built(tree.digest());
         self.store.commit_layer(ingest, layer, &tree).map_err(fail)?;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cache::Ingest;
-use graph::op::{FileAction, FileOp, Owner};
+use graph::op::{FileAction, FileOp, Owner, UserRef};
 use graph::{Manifest, Slot};
 use oci::compress::decompress;
 use oci::unpack::{Options, unpack};
@@ -217,6 +217,13 @@ impl LocalExecutor {
 
     /// Whom `--chown` names. BuildKit takes a name that the base does not have for root; so do we, and say it.
     fn owner(&self, base: Option<&Input>, owner: &Owner, task: TaskId) -> Result<Ids, CopyError> {
+        let names = [&owner.user, &owner.group].into_iter().flatten().filter_map(|of| match of {
+            UserRef::Name(name) => Some(name),
+            UserRef::Id(_) => None,
+        });
+        if let (None, Some(name)) = (base, names.into_iter().next()) {
+            return Err(CopyError::NoAccounts { name: name.clone() });
+        }
         let accounts = match base {
             Some(Input::Layers(stack)) => {
                 self.accounts(stack).map_err(|failure| CopyError::Other { message: failure.to_string() })?
