@@ -197,7 +197,7 @@ impl<'a> Build<'a> {
         };
         let mut images = lowered.images.iter().map(image).collect::<Result<Vec<_>, _>>()?;
         let made = match images.len() {
-            1 if !lowered.index => Made::Image(images.remove(0)),
+            1 if !lowered.index => Made::Image(Box::new(images.remove(0))),
             _ => Made::Index(images),
         };
         let descriptor = self.export(&made)?;

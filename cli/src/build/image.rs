@@ -21,7 +21,7 @@ use crate::report::Problem;
 /// What a build came to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Made {
-    Image(Assembled),
+    Image(Box<Assembled>),
     /// One image for each platform, in the order they were asked for.
     Index(Vec<Assembled>),
 }

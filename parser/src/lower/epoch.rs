@@ -43,7 +43,7 @@ impl Sources<'_> {
         let named = |stage: &&Stage| stage.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(value));
         match self.dockerfile.stages.iter().find(named) {
             Some(stage) => {
-                let source = self.source_of(stage).map_err(|error| at_head(stage, error))?;
+                let source = self.source_of(stage).map_err(|error| at_head(stage, *error))?;
                 self.time(&source, stage.head.span)
             }
             None => {
@@ -146,8 +146,8 @@ impl Sources<'_> {
 }
 
 /// A stage that does not do is wrong as a whole, as in BuildKit; the instruction that is in the way is pointed at.
-fn at_head(stage: &Stage, error: Box<Diagnostic>) -> Box<Diagnostic> {
+fn at_head(stage: &Stage, error: Diagnostic) -> Box<Diagnostic> {
     let culprit = error.focus.unwrap_or(error.span);
-    let error = Diagnostic { span: stage.head.span, ..*error };
+    let error = Diagnostic { span: stage.head.span, ..error };
     Box::new(if culprit == stage.head.span { error } else { error.with_label(culprit, "this is in the way") })
 }

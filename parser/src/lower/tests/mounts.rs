@@ -14,7 +14,7 @@ fn check(text: &str, request: &Request, expected: Expect) {
             Op::Exec(exec) => Some((&vertex.meta.name, exec)),
             _ => None,
         })
-        .last()
+        .next_back()
         .expect("a RUN");
     let mut out = format!("{name}\n");
     for mount in &exec.mounts {
