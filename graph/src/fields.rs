@@ -1,7 +1,7 @@
 //! What of an op enters a cache key, as named fields. Knows no inputs, no store and no schedule.
 //!
-//! `docs/cache-keys.md` has the table; a golden test pins it. Whatever is not listed there (secrets, proxies, the contents
-//! of cache mounts, names shown to people, source lines) is not in any key.
+//! `docs/cache-keys.md` has the table; a golden test pins it. Whatever is not listed there (values of secrets, proxies, the
+//! contents of cache mounts, names shown to people, source lines) is not in any key.
 
 use crate::manifest::Manifest;
 use crate::op::{
@@ -10,7 +10,7 @@ use crate::op::{
 };
 
 /// Changes whenever the same step would get another key; see `docs/cache-keys.md`.
-pub const VERSION: &str = "1";
+pub const VERSION: &str = "2";
 
 /// The fields of `op` alone. Their digest names the step: records of the same step with other inputs share it.
 pub fn fields(op: &Op) -> Manifest {
@@ -130,15 +130,17 @@ fn mount_fields(fields: &mut Manifest, prefix: &str, mount: &Mount) {
             fields.push(name("kind"), "tmpfs");
             push_some(fields, &name("size"), size.map(|bytes| bytes.to_string()));
         }
-        MountKind::Secret { id, required: _, mode, uid, gid, env } => {
+        MountKind::Secret { id, required, mode, uid, gid, env } => {
             fields.push(name("kind"), "secret");
             fields.push(name("id"), id.as_str());
+            push_flag(fields, &name("required"), *required);
             push_some(fields, &name("env"), env.as_deref());
             push_access(fields, prefix, *mode, *uid, *gid);
         }
-        MountKind::Ssh { id, required: _, mode, uid, gid } => {
+        MountKind::Ssh { id, required, mode, uid, gid } => {
             fields.push(name("kind"), "ssh");
             fields.push(name("id"), id.as_str());
+            push_flag(fields, &name("required"), *required);
             push_access(fields, prefix, *mode, *uid, *gid);
         }
         MountKind::File { contents, mode } => {

@@ -79,7 +79,7 @@ fn fields_of_an_exec() {
     check(
         &Op::Exec(exec()),
         expect![[r#"
-            version = 1
+            version = 2
             op = exec
             root = 0
             args.0 = /bin/sh
@@ -104,7 +104,7 @@ fn fields_of_an_exec() {
             mounts.1.kind = bind
             mounts.1.from = 1
             mounts.1.source = /
-            blake3:62b116ae8f608e8900358e24cfa7d3639c37a41b37be8d3eceb03a9f43a19f16
+            blake3:19d678fcb85493b6ca4476b7bed3c3eb4bb126faa1ef9f7064b17a8fc4c8a086
         "#]],
     );
 }
@@ -114,7 +114,7 @@ fn fields_of_a_copy() {
     check(
         &Op::File(FileOp { base: Some(Slot(0)), actions: vec![FileAction::Copy(Box::new(copy()))] }),
         expect![[r#"
-            version = 1
+            version = 2
             op = file
             base = 0
             actions.0.kind = copy
@@ -130,7 +130,7 @@ fn fields_of_a_copy() {
             actions.0.allow_wildcard = true
             actions.0.allow_empty_wildcard = true
             actions.0.exclude.0 = *.md
-            blake3:6a07aa60888abe6dbff8e3c147e85d4a720d091746c8070338acfb2d27c86709
+            blake3:52cd5146991c00ebbb6d57b533c9562de675a1412507c128584319563aecaae6
         "#]],
     );
 }
@@ -146,13 +146,13 @@ fn fields_of_sources() {
     check(
         &Op::Source(SourceOp::Git(Box::new(git))),
         expect![[r#"
-            version = 1
+            version = 2
             op = git
             url = git@example.com:a/b.git
             reference = main
             checksum = 1234567
             keep_git_dir = true
-            blake3:ac508b29dcee849a8f4fda6828f9b984dc4e2c79f100044ce89a5ab33ec6625b
+            blake3:26718a6db41afd88dd91d26a5c7e4661bc7680a22cc7280dca1edbbec23c2079
         "#]],
     );
 }
