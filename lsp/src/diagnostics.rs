@@ -165,7 +165,7 @@ mod tests {
         check(
             "# escape=`\n# escape=\\\nFROM a\n",
             &expect![[r##"
-            2:1-2:11 "# escape=\\" Error DuplicateDirective: a second `escape` directive / hint: remove one of the two
+            2:3-2:9 "escape" Error DuplicateDirective: a second `escape` directive / hint: remove one of the two
                 1:1-1:11 "# escape=`" the first one is here
         "##]],
         );
