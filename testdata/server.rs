@@ -1,5 +1,7 @@
 //! An HTTP server on loopback for tests, which does what it is told: one request per connection. It can be a Git server,
-//! by `git http-backend`, and serve the files of a directory. Included by the tests of several crates.
+//! by `git http-backend`, and serve the files of a directory. Knows no test. Included by those of several crates, of which
+//! none uses all of it.
+#![allow(dead_code)]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -69,14 +71,22 @@ impl Server {
         })
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
+    /// All requests so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.calls.lock().expect("no test fails while it holds this").clone()
+    }
+
     /// All requests so far: `GET /path`.
-    pub fn calls(&self) -> Vec<String> {
-        let calls = self.calls.lock().expect("no test fails while it holds this");
-        calls.iter().map(|call| format!("{} {}", call.method, call.path)).collect()
+    pub fn lines(&self) -> Vec<String> {
+        self.calls().iter().map(|call| format!("{} {}", call.method, call.path)).collect()
     }
 }
 

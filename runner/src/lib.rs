@@ -13,3 +13,9 @@ pub mod source;
 
 mod owner;
 mod xattr;
+
+#[cfg(test)]
+mod quiet;
+#[cfg(test)]
+#[path = "../../testdata/server.rs"]
+mod server;

@@ -107,7 +107,7 @@ fn what_is_elsewhere_is_shown_as_far_as_the_store_remembers_it() {
         [&*add, "RUN cat /f"].map(|instruction| steps[instruction].0.clone())
     };
     assert_eq!(states(), ["run", "run"]);
-    assert_eq!(server.calls(), Vec::<String>::new());
+    assert_eq!(server.lines(), Vec::<String>::new());
     kiln.run(["build", "-q", "--build-context", &base, &context.to_string_lossy()]).ok();
     let calls = server.calls().len();
     assert_eq!(states(), ["cached", "cached"]);

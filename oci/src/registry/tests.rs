@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::manifest::sample::Sample;
 use crate::verify::VerifyError;
-use fault_server::{Server, answer, head};
+use server::{Call, Server, answer, head};
 
-mod fault_server;
 mod real;
+#[path = "../../../testdata/server.rs"]
+mod server;
 
 /// The body and its type that a sound registry sends for `path`.
 fn body<'a>(image: &'a Sample, path: &str) -> Option<(&'static str, &'a [u8])> {
@@ -52,9 +53,7 @@ fn read(registry: &Registry, name: &Reference, layer: &Descriptor) -> Result<Vec
 }
 
 /// A server that is sound but for what `fault` takes over, by returning true.
-fn faulty(
-    fault: impl Fn(&Sample, &fault_server::Call, &mut std::net::TcpStream) -> bool + Send + Sync + 'static,
-) -> Server {
+fn faulty(fault: impl Fn(&Sample, &Call, &mut std::net::TcpStream) -> bool + Send + Sync + 'static) -> Server {
     let image = Sample::new("linux/amd64", 1 << 20);
     Server::start(move |call, out| {
         if fault(&image, call, out) {
@@ -72,7 +71,16 @@ fn faulty(
     })
 }
 
-fn is_blob(image: &Sample, call: &fault_server::Call) -> bool {
+/// What `server` calls a repository.
+fn name_at(server: &Server, name: &str) -> Reference {
+    format!("{}/{name}", server.address()).parse().unwrap()
+}
+
+fn range_start(call: &Call) -> Option<usize> {
+    call.header("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+}
+
+fn is_blob(image: &Sample, call: &Call) -> bool {
     call.path.ends_with(&image.layer_descriptor.digest.to_string())
 }
 
@@ -80,7 +88,7 @@ fn is_blob(image: &Sample, call: &fault_server::Call) -> bool {
 fn a_sound_server_gives_the_image() {
     let server = faulty(|_, _, _| false);
     assert_eq!(
-        pull(&Registry::new(impatient()), &server.name("app")).unwrap(),
+        pull(&Registry::new(impatient()), &name_at(&server, "app")).unwrap(),
         Sample::new("linux/amd64", 1 << 20).layer
     );
 }
@@ -88,7 +96,7 @@ fn a_sound_server_gives_the_image() {
 #[test]
 fn what_is_not_there_is_told_with_the_name_and_the_registry() {
     let server = faulty(|_, _, _| false);
-    let name = server.name("app:v9");
+    let name = name_at(&server, "app:v9");
     let error = Registry::new(impatient()).resolve(&name, None).unwrap_err();
     let registry = name.registry();
     assert_eq!(
@@ -108,7 +116,7 @@ fn a_wrong_manifest_is_refused() {
         }
         wrong
     });
-    for name in [server.name("app"), server.name(&format!("app@{}", Digest::of(b"other")))] {
+    for name in [name_at(&server, "app"), name_at(&server, &format!("app@{}", Digest::of(b"other")))] {
         let error = Registry::new(impatient()).resolve(&name, None).unwrap_err();
         assert!(matches!(error, RegistryError::WrongDigest { .. }), "{error}");
     }
@@ -125,7 +133,7 @@ fn a_wrong_blob_ends_in_an_error_and_is_not_asked_for_again() {
         }
         wrong
     });
-    let error = pull(&Registry::new(impatient()), &server.name("app")).unwrap_err();
+    let error = pull(&Registry::new(impatient()), &name_at(&server, "app")).unwrap_err();
     assert!(matches!(error, RegistryError::Unverified { source: VerifyError::WrongDigest { .. }, .. }), "{error}");
     assert_eq!(server.calls().len(), 3, "manifest, config, blob");
 }
@@ -139,7 +147,7 @@ fn a_config_that_lies_is_refused() {
         }
         wrong
     });
-    let error = Registry::new(impatient()).resolve(&server.name("app"), None).unwrap_err();
+    let error = Registry::new(impatient()).resolve(&name_at(&server, "app"), None).unwrap_err();
     assert!(matches!(error, RegistryError::WrongDigest { .. }), "{error}");
 }
 
@@ -154,7 +162,7 @@ fn a_length_that_is_not_the_descriptors_is_refused_before_the_body() {
             }
             wrong
         });
-        let error = pull(&Registry::new(impatient()), &server.name("app")).unwrap_err();
+        let error = pull(&Registry::new(impatient()), &name_at(&server, "app")).unwrap_err();
         assert!(matches!(error, RegistryError::Unverified { .. }) && error.to_string().contains(expected), "{error}");
     }
 }
@@ -173,9 +181,9 @@ fn an_endless_body_ends_at_the_promised_size() {
         true
     });
     let registry = Registry::new(impatient());
-    let error = pull(&registry, &server.name("app")).unwrap_err();
+    let error = pull(&registry, &name_at(&server, "app")).unwrap_err();
     assert!(matches!(error, RegistryError::Unverified { source: VerifyError::TooLong { .. }, .. }), "{error}");
-    let error = registry.resolve(&server.name("endless/app"), None).unwrap_err();
+    let error = registry.resolve(&name_at(&server, "endless/app"), None).unwrap_err();
     assert!(matches!(error, RegistryError::TooLong { .. }), "{error}");
 }
 
@@ -185,7 +193,7 @@ fn a_broken_download_goes_on_where_it_broke() {
         if !is_blob(image, call) {
             return false;
         }
-        let from = call.range_start().unwrap_or(0);
+        let from = range_start(call).unwrap_or(0);
         let half = from + (image.layer.len() - from).div_ceil(2);
         let (total, rest) = (image.layer.len(), &image.layer[from..half]);
         let range = format!("Content-Range: bytes {from}-{}/{total}\r\n", total - 1);
@@ -194,7 +202,7 @@ fn a_broken_download_goes_on_where_it_broke() {
         let _ = out.write_all(rest);
         true
     });
-    let layer = pull(&Registry::new(impatient()), &server.name("app")).unwrap();
+    let layer = pull(&Registry::new(impatient()), &name_at(&server, "app")).unwrap();
     assert_eq!(layer, Sample::new("linux/amd64", 1 << 20).layer);
     assert!(server.calls().len() > 10, "{}", server.calls().len());
 }
@@ -210,21 +218,21 @@ fn a_server_without_ranges_sends_all_again() {
         let _ = out.write_all(&image.layer[..image.layer.len() / 2]);
         true
     });
-    let layer = pull(&Registry::new(impatient()), &server.name("app")).unwrap();
+    let layer = pull(&Registry::new(impatient()), &name_at(&server, "app")).unwrap();
     assert_eq!(layer, Sample::new("linux/amd64", 1 << 20).layer);
 }
 
 #[test]
 fn a_tail_is_read_from_where_the_caller_stands() {
     let server = faulty(|image, call, out| {
-        let Some(from) = call.range_start() else { return false };
+        let Some(from) = range_start(call) else { return false };
         let total = image.layer.len();
         let range = format!("Content-Range: bytes {from}-{}/{total}\r\n", total - 1);
         answer(out, "206 Partial Content", &range, &image.layer[from..]);
         true
     });
     let (registry, image, mut tail) = (Registry::new(impatient()), Sample::new("linux/amd64", 1 << 20), Vec::new());
-    let mut reader = registry.blob(&server.name("app"), &image.layer_descriptor, 1000).unwrap();
+    let mut reader = registry.blob(&name_at(&server, "app"), &image.layer_descriptor, 1000).unwrap();
     std::io::Read::read_to_end(&mut reader, &mut tail).unwrap();
     assert_eq!(tail, image.layer[1000..]);
 }
@@ -240,9 +248,9 @@ fn what_fails_in_passing_is_tried_again_and_not_for_ever() {
         fails
     });
     let registry = Registry::new(impatient());
-    pull(&registry, &server.name("app")).unwrap();
+    pull(&registry, &name_at(&server, "app")).unwrap();
     let before = server.calls().len();
-    let error = registry.resolve(&server.name("down/app"), None).unwrap_err();
+    let error = registry.resolve(&name_at(&server, "down/app"), None).unwrap_err();
     assert!(matches!(error, RegistryError::Refused { status: 500, .. }), "{error}");
     assert_eq!(server.calls().len() - before, 3);
 }
@@ -261,7 +269,7 @@ fn a_stall_is_noticed() {
     let network = Network { retries: 0, ..impatient().network };
     let config = RegistryConfig { network, ..impatient() };
     let start = Instant::now();
-    let error = pull(&Registry::new(config), &server.name("app")).unwrap_err();
+    let error = pull(&Registry::new(config), &name_at(&server, "app")).unwrap_err();
     assert!(matches!(error, RegistryError::Stalled { .. }), "{error}");
     assert!(start.elapsed() < Duration::from_millis(1900));
 }
@@ -272,7 +280,7 @@ fn a_web_page_is_no_registry() {
         answer(out, "200 OK", "Content-Type: text/html\r\n", b"<!doctype html>\n<p>Log in</p>");
         true
     });
-    let error = Registry::new(impatient()).resolve(&server.name("app"), None).unwrap_err();
+    let error = Registry::new(impatient()).resolve(&name_at(&server, "app"), None).unwrap_err();
     assert!(matches!(error, RegistryError::NotARegistry { .. }), "{error}");
     assert!(error.to_string().contains("<!doctype html>"), "{error}");
 }
@@ -290,9 +298,9 @@ fn a_redirect_is_followed_but_not_in_circles_and_not_out_of_the_encryption() {
         true
     });
     let registry = Registry::new(impatient());
-    pull(&registry, &server.name("moved/app")).unwrap();
+    pull(&registry, &name_at(&server, "moved/app")).unwrap();
     for (name, expected) in [("loop/app", "too many redirects"), ("out/app", "plain HTTP")] {
-        let error = registry.resolve(&server.name(name), None).unwrap_err();
+        let error = registry.resolve(&name_at(&server, name), None).unwrap_err();
         assert!(matches!(error, RegistryError::BadAnswer { .. }), "{error}");
         assert!(error.to_string().contains(expected), "{error}");
     }
@@ -307,12 +315,12 @@ fn basic_credentials_are_given_when_asked_for() {
         }
         unknown
     });
-    pull(&Registry::new(with_password("me", "secret")), &server.name("app")).unwrap();
+    pull(&Registry::new(with_password("me", "secret")), &name_at(&server, "app")).unwrap();
     assert_eq!(server.calls().iter().filter(|call| call.header("authorization").is_none()).count(), 1);
 
-    let anonymous = Registry::new(impatient()).resolve(&server.name("app"), None).unwrap_err();
+    let anonymous = Registry::new(impatient()).resolve(&name_at(&server, "app"), None).unwrap_err();
     assert!(matches!(anonymous, RegistryError::LoginNeeded { .. }), "{anonymous}");
-    let wrong = Registry::new(with_password("me", "wrong")).resolve(&server.name("app"), None).unwrap_err();
+    let wrong = Registry::new(with_password("me", "wrong")).resolve(&name_at(&server, "app"), None).unwrap_err();
     assert!(matches!(wrong, RegistryError::Denied { .. }), "{wrong}");
 }
 
@@ -322,7 +330,7 @@ fn a_token_is_had_once_and_renewed_when_it_expires() {
     let server = faulty(move |_, call, out| {
         if call.path.starts_with("/token") {
             assert!(
-                call.path.contains("scope=repository%3Aapp%3Apull") && call.path.contains("service=s"),
+                call.query.contains("scope=repository%3Aapp%3Apull") && call.query.contains("service=s"),
                 "{}",
                 call.path
             );
@@ -343,7 +351,7 @@ fn a_token_is_had_once_and_renewed_when_it_expires() {
         }
         unknown
     });
-    pull(&Registry::new(impatient()), &server.name("app")).unwrap();
+    pull(&Registry::new(impatient()), &name_at(&server, "app")).unwrap();
     assert_eq!(server.calls().iter().filter(|call| call.path.starts_with("/token")).count(), 2);
 }
 
@@ -353,7 +361,7 @@ fn a_token_address_without_encryption_gets_no_password() {
         answer(out, "401 Unauthorized", "WWW-Authenticate: Bearer realm=\"http://198.51.100.1/token\"\r\n", b"");
         true
     });
-    let error = Registry::new(with_password("me", "secret")).resolve(&server.name("app"), None).unwrap_err();
+    let error = Registry::new(with_password("me", "secret")).resolve(&name_at(&server, "app"), None).unwrap_err();
     assert!(matches!(error, RegistryError::BadAnswer { .. }), "{error}");
 }
 
@@ -364,14 +372,14 @@ fn schema_1_is_refused_with_the_way_out() {
         answer(out, "200 OK", "Content-Type: application/vnd.docker.distribution.manifest.v1+prettyjws\r\n", body);
         true
     });
-    let error = Registry::new(impatient()).resolve(&server.name("app"), None).unwrap_err().to_string();
+    let error = Registry::new(impatient()).resolve(&name_at(&server, "app"), None).unwrap_err().to_string();
     assert!(error.contains("schema 1") && error.contains("skopeo"), "{error}");
 }
 
 #[test]
 fn nobody_at_home_is_told_at_last() {
     let server = faulty(|_, _, _| false);
-    let name = server.name("app");
+    let name = name_at(&server, "app");
     drop(server);
     let error = Registry::new(impatient()).resolve(&name, None).unwrap_err();
     assert!(matches!(error, RegistryError::Unreachable { .. }), "{error}");
@@ -382,7 +390,7 @@ fn a_reader_outlives_its_registry() {
     let server = faulty(|_, _, _| false);
     let registry = Registry::new(impatient());
     let image = Sample::new("linux/amd64", 1 << 20);
-    let mut reader = registry.blob(&server.name("app"), &image.layer_descriptor, 0).unwrap();
+    let mut reader = registry.blob(&name_at(&server, "app"), &image.layer_descriptor, 0).unwrap();
     drop(registry);
     let mut all = Vec::new();
     std::io::Read::read_to_end(&mut reader, &mut all).unwrap();

@@ -9,25 +9,13 @@ use std::time::Duration;
 use graph::op::Git;
 use oci::web::WebError;
 use oci::{Digest, Network};
-use solver::port::{TaskId, Update};
+use solver::port::TaskId;
 use tempfile::TempDir;
 
 use super::http::HttpFile;
 use super::*;
-use server::{Server, answer, head, shell};
-
-#[path = "../../../testdata/server.rs"]
-mod server;
-
-struct Quiet;
-
-impl Progress for Quiet {
-    fn begin(&self, _name: &str) -> TaskId {
-        TaskId(0)
-    }
-
-    fn update(&self, _task: TaskId, _update: Update<'_>) {}
-}
+use crate::quiet::Quiet;
+use crate::server::{Server, answer, head, shell};
 
 struct World {
     dir: TempDir,
@@ -157,7 +145,7 @@ fn a_file_with_a_known_checksum_is_not_asked_for() {
     let pinned = HttpFile { checksum: Some(Digest::of(b"bytes")), name: Some("f"), ..file(&url) };
     let first = world.get(pinned).unwrap();
     assert_eq!(world.get(pinned).unwrap(), first);
-    assert_eq!(server.calls(), ["GET /f"]);
+    assert_eq!(server.lines(), ["GET /f"]);
     let wrong = HttpFile { checksum: Some(Digest::of(b"others")), ..pinned };
     let (found, expected) = (Digest::of(b"bytes"), Digest::of(b"others"));
     assert_eq!(world.get(wrong).unwrap_err(), format!("digest mismatch for {url}: {found} (expected: {expected})"));
@@ -187,7 +175,7 @@ fn what_goes_wrong_is_told_with_the_address() {
         let said = world.get(file(&url)).unwrap_err();
         assert!(said.contains(&url) && said.contains(words), "{said}");
     }
-    assert!(server.calls().iter().filter(|call| *call == "GET /loop").count() <= 12);
+    assert!(server.lines().iter().filter(|line| *line == "GET /loop").count() <= 12);
     assert!(world.get(file(&server.url("/passing"))).is_ok());
     let closed = server.url("/x").replace("http://", "http://me:word@");
     drop(server);

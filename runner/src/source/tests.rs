@@ -1,8 +1,6 @@
 //! Layers from blobs to the store: from a server on loopback, and from blobs that are there already.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use oci::Network;
@@ -12,10 +10,11 @@ use oci::registry::RegistryConfig;
 use oci::tarball::write::Writer;
 use oci::tarball::{Member, MemberKind};
 use oci::tree::Meta;
-use solver::port::Update;
 use tempfile::TempDir;
 
 use super::*;
+use crate::quiet::Quiet;
+use crate::server::{Server, answer};
 
 /// A layer with one file, as a registry has it.
 struct Layer {
@@ -52,26 +51,25 @@ impl Layer {
     }
 }
 
-/// Answers requests for what ends in a key with its bytes; never stops, which a test's process does for it.
-struct Server {
-    address: SocketAddr,
+/// Answers requests for what ends in a key with its bytes.
+struct Blobs {
+    server: Server,
     bodies: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
-    asked: Arc<Mutex<Vec<String>>>,
 }
 
-impl Server {
+impl Blobs {
     fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let server = Self { address, bodies: Arc::default(), asked: Arc::default() };
-        let (bodies, asked) = (Arc::clone(&server.bodies), Arc::clone(&server.asked));
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (bodies, asked) = (Arc::clone(&bodies), Arc::clone(&asked));
-                std::thread::spawn(move || answer(&stream.unwrap(), &bodies, &asked));
-            }
+        let bodies: Arc<Mutex<BTreeMap<String, Vec<u8>>>> = Arc::default();
+        let known = Arc::clone(&bodies);
+        let server = Server::start(move |call, out| {
+            let body =
+                known.lock().unwrap().iter().find(|(name, _)| call.path.ends_with(*name)).map(|(_, b)| b.clone());
+            let (status, body) = body.map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
+            let is_manifest = call.path.contains("/manifests/");
+            let media_type = if is_manifest { oci::manifest::OCI_MANIFEST } else { "application/octet-stream" };
+            answer(out, status, &format!("Content-Type: {media_type}\r\n"), &body);
         });
-        server
+        Self { server, bodies }
     }
 
     fn put(&self, bytes: &[u8]) {
@@ -79,46 +77,19 @@ impl Server {
     }
 
     fn origin(&self) -> Vec<Origin> {
-        vec![Origin { registry: self.address.to_string(), repository: "app".to_owned() }]
+        vec![Origin { registry: self.server.address().to_string(), repository: "app".to_owned() }]
     }
 
     /// How often `digest` was asked for.
     fn asked(&self, digest: Digest) -> usize {
-        self.asked.lock().unwrap().iter().filter(|path| path.ends_with(&digest.to_string())).count()
+        self.server.calls().iter().filter(|call| call.path.ends_with(&digest.to_string())).count()
     }
-}
-
-fn answer(mut stream: &TcpStream, bodies: &Mutex<BTreeMap<String, Vec<u8>>>, asked: &Mutex<Vec<String>>) {
-    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
-    let Some(path) = lines.next().and_then(|line| Some(line.split(' ').nth(1)?.to_owned())) else { return };
-    lines.take_while(|line| !line.is_empty()).for_each(drop);
-    asked.lock().unwrap().push(path.clone());
-    let found = bodies.lock().unwrap().iter().find(|(name, _)| path.ends_with(*name)).map(|(_, body)| body.clone());
-    let (status, body) = found.map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
-    let media_type =
-        if path.contains("/manifests/") { oci::manifest::OCI_MANIFEST } else { "application/octet-stream" };
-    let length = body.len();
-    let _ = write!(
-        stream,
-        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
-    );
-    let _ = stream.write_all(&body);
-}
-
-struct Quiet;
-
-impl Progress for Quiet {
-    fn begin(&self, _name: &str) -> TaskId {
-        TaskId(0)
-    }
-
-    fn update(&self, _task: TaskId, _update: Update<'_>) {}
 }
 
 struct World {
     dir: TempDir,
     store: Arc<Store>,
-    server: Server,
+    blobs: Blobs,
     images: Images,
 }
 
@@ -129,7 +100,7 @@ impl World {
         let network = Network { retries: 1, pause: Duration::from_millis(1), ..Network::default() };
         let config = RegistryConfig { network, ..RegistryConfig::default() };
         let images = Images::new(Arc::clone(&store), Registry::new(config), Arc::new(Quiet));
-        Self { dir, store, server: Server::start(), images }
+        Self { dir, store, blobs: Blobs::start(), images }
     }
 
     fn fetch(&self, layers: &[LayerId]) -> Result<(), Failure> {
@@ -157,10 +128,10 @@ fn an_image_is_pulled_and_its_layers_come_when_they_are_needed() {
     let descriptors = layers.iter().map(Layer::descriptor).collect();
     let manifest = Manifest::new(Family::Oci, Descriptor::of(OCI_CONFIG, &config), descriptors).to_json();
     for bytes in [&config, &manifest, &layers[0].blob, &layers[1].blob] {
-        world.server.put(bytes);
+        world.blobs.put(bytes);
     }
-    world.server.bodies.lock().unwrap().insert("/manifests/latest".to_owned(), manifest);
-    let name: Reference = format!("{}/app", world.server.address).parse().unwrap();
+    world.blobs.bodies.lock().unwrap().insert("/manifests/latest".to_owned(), manifest);
+    let name: Reference = format!("{}/app", world.blobs.server.address()).parse().unwrap();
     let platform = "linux/amd64".parse().unwrap();
     let found = world.images.find(&name, &platform, Pull::Missing).unwrap();
     assert_eq!(found.layers, [layers[0].id(), layers[1].id()]);
@@ -174,9 +145,9 @@ fn an_image_is_pulled_and_its_layers_come_when_they_are_needed() {
         assert_eq!((row.diff_id, row.tar_size), (Some(layer.diff_id), Some(layer.tar.len() as u64)));
     }
     // Found again without a question to the registry.
-    let asked = world.server.asked.lock().unwrap().len();
+    let asked = world.blobs.server.calls().len();
     assert_eq!(world.images.find(&name, &platform, Pull::Never).unwrap().id, found.id);
-    assert_eq!(world.server.asked.lock().unwrap().len(), asked);
+    assert_eq!(world.blobs.server.calls().len(), asked);
     world.assert_sound();
 }
 
@@ -188,8 +159,8 @@ fn a_layer_that_is_another_than_its_config_says_is_refused() {
     let direct = commit_layer(&world.store, &other.blob[..], layer.diff_id).unwrap_err();
     assert!(direct.to_string().starts_with(&expected), "{direct}");
     // The registry has a sound blob under the digest of the manifest, and the config lies.
-    world.server.put(&other.blob);
-    let lie = LayerBlob { diff_id: layer.diff_id, ..other.known(world.server.origin()) };
+    world.blobs.put(&other.blob);
+    let lie = LayerBlob { diff_id: layer.diff_id, ..other.known(world.blobs.origin()) };
     world.store.add_layer_blob(&lie).unwrap();
     let failure = world.fetch(&[layer.id()]).unwrap_err();
     assert!(failure.to_string().starts_with(&expected), "{failure}");
@@ -212,8 +183,8 @@ fn a_blob_that_is_another_than_its_digest_says_is_refused() {
     let world = World::new();
     let (layer, other) = (Layer::new("a", b"one"), Layer::new("a", b"two"));
     let digest = layer.descriptor().digest;
-    world.server.bodies.lock().unwrap().insert(digest.to_string(), other.blob.clone());
-    world.store.add_layer_blob(&layer.known(world.server.origin())).unwrap();
+    world.blobs.bodies.lock().unwrap().insert(digest.to_string(), other.blob.clone());
+    world.store.add_layer_blob(&layer.known(world.blobs.origin())).unwrap();
     world.fetch(&[layer.id()]).unwrap_err();
     assert!(!world.store.has_layer(&layer.id()).unwrap() && !world.store.has_blob(&digest).unwrap());
     world.assert_sound();
@@ -224,11 +195,11 @@ fn a_layer_is_made_of_the_blob_that_is_here() {
     let world = World::new();
     let layer = Layer::new("a", b"one");
     world.store.put_blob(&layer.blob).unwrap();
-    world.store.add_layer_blob(&layer.known(world.server.origin())).unwrap();
+    world.store.add_layer_blob(&layer.known(world.blobs.origin())).unwrap();
     assert!(world.store.is_remote(&layer.id()).unwrap());
     world.fetch(&[layer.id()]).unwrap();
     assert_eq!(world.file(&layer, "a"), b"one");
-    assert_eq!(world.server.asked(layer.descriptor().digest), 0);
+    assert_eq!(world.blobs.asked(layer.descriptor().digest), 0);
     world.assert_sound();
 }
 
@@ -237,16 +208,16 @@ fn a_blob_damaged_on_the_disk_is_set_aside_and_downloaded_again() {
     let world = World::new();
     let layer = Layer::new("a", &[1; 100_000]);
     let digest = layer.descriptor().digest;
-    world.server.put(&layer.blob);
-    world.store.add_layer_blob(&layer.known(world.server.origin())).unwrap();
+    world.blobs.put(&layer.blob);
+    world.store.add_layer_blob(&layer.known(world.blobs.origin())).unwrap();
     for harm in [truncated, flipped, emptied] {
         world.store.put_blob(&layer.blob).unwrap();
         std::fs::write(world.store.blob_path(&digest), harm(&layer.blob)).unwrap();
-        let before = world.server.asked(digest);
+        let before = world.blobs.asked(digest);
         let layer_dir = world.dir.path().join("store/layers").join(layer.id().dir_name());
         world.fetch(&[layer.id()]).unwrap();
         assert_eq!(world.file(&layer, "a"), [1; 100_000]);
-        assert_eq!(world.server.asked(digest), before + 1);
+        assert_eq!(world.blobs.asked(digest), before + 1);
         world.store.verify_blob(&digest).unwrap();
         world.assert_sound();
         // As if it had never been unpacked.
@@ -274,15 +245,15 @@ fn of_several_layers_the_failure_of_one_is_that_of_all() {
     let world = World::new();
     let layers: Vec<Layer> = (0..6).map(|n| Layer::new(&format!("f{n}"), &[n; 1000])).collect();
     for layer in &layers {
-        world.server.put(&layer.blob);
-        world.store.add_layer_blob(&layer.known(world.server.origin())).unwrap();
+        world.blobs.put(&layer.blob);
+        world.store.add_layer_blob(&layer.known(world.blobs.origin())).unwrap();
     }
     let lost = layers[3].descriptor().digest;
-    world.server.bodies.lock().unwrap().remove(&lost.to_string());
+    world.blobs.bodies.lock().unwrap().remove(&lost.to_string());
     let ids: Vec<LayerId> = layers.iter().map(Layer::id).collect();
     let failure = world.fetch(&ids).unwrap_err();
     assert!(failure.to_string().contains(&lost.to_string()), "{failure}");
-    world.server.put(&layers[3].blob);
+    world.blobs.put(&layers[3].blob);
     world.fetch(&world.images.missing(&ids).unwrap()).unwrap();
     for (n, layer) in layers.iter().enumerate() {
         assert_eq!(world.file(layer, &format!("f{n}")), [n as u8; 1000]);
@@ -294,8 +265,8 @@ fn of_several_layers_the_failure_of_one_is_that_of_all() {
 fn one_layer_brought_in_twice_at_once_is_there_once() {
     let world = World::new();
     let layer = Layer::new("a", &[3; 200_000]);
-    world.server.put(&layer.blob);
-    world.store.add_layer_blob(&layer.known(world.server.origin())).unwrap();
+    world.blobs.put(&layer.blob);
+    world.store.add_layer_blob(&layer.known(world.blobs.origin())).unwrap();
     std::thread::scope(|scope| {
         let fetches: Vec<_> = (0..4).map(|_| scope.spawn(|| world.fetch(&[layer.id()]))).collect();
         fetches.into_iter().for_each(|fetch| fetch.join().unwrap().unwrap());
@@ -308,8 +279,8 @@ fn one_layer_brought_in_twice_at_once_is_there_once() {
 fn what_is_canceled_is_not_brought_in() {
     let world = World::new();
     let layer = Layer::new("a", b"one");
-    world.server.put(&layer.blob);
-    world.store.add_layer_blob(&layer.known(world.server.origin())).unwrap();
+    world.blobs.put(&layer.blob);
+    world.store.add_layer_blob(&layer.known(world.blobs.origin())).unwrap();
     let cancel = Cancel::new();
     cancel.cancel();
     let failure = world.images.fetch(&[layer.id()], TaskId(0), &cancel).unwrap_err();
